@@ -1,0 +1,135 @@
+"""Shared by all tests: one PostgreSQL and one Redis per run, and a fresh database for each test that wants one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from orderhub import embedded
+from orderhub_chassis import migrate
+from orderhub_chassis.bus import postgres as postgres_bus
+from orderhub_chassis.settings import ServiceSettings
+
+POSTGRES, REDIS = "ORDERHUB_TEST_POSTGRES", "ORDERHUB_TEST_REDIS"
+MESSAGING = "orderhub_chassis"
+MakeDatabase = Callable[..., Awaitable[str]]
+STOPS = pytest.StashKey[list[Callable[[], object]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process starts the servers; the workers inherit their addresses."""
+    if hasattr(config, "workerinput") or POSTGRES in os.environ or config.option.collectonly:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="orderhub-test-"))
+    server = embedded.start_postgres(folder / "postgres", settings={"max_connections": "400"})
+    cache = embedded.start_redis(folder / "redis")
+    os.environ[POSTGRES], os.environ[REDIS] = server.dsn("postgres"), cache.url()
+    config.stash[STOPS] = [cache.stop, server.stop, lambda: shutil.rmtree(folder, ignore_errors=True)]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for stop in config.stash.get(STOPS, []):
+        stop()
+        os.environ.pop(POSTGRES, None)
+
+
+def dsn(database: str) -> str:
+    parts = urlsplit(os.environ[POSTGRES])
+    return urlunsplit(parts._replace(path=f"/{database}"))
+
+
+async def _template(packages: tuple[str, ...]) -> str:
+    """A migrated database to copy from, made once per run whichever worker comes first."""
+    content = "".join(m.name + m.checksum for package in packages for m in migrate.migrations_of(package))
+    name = f"template_{hashlib.sha256(('|'.join(packages) + content).encode()).hexdigest()[:16]}"
+    admin = await asyncpg.connect(dsn("postgres"))
+    try:
+        await admin.execute("select pg_advisory_lock(711)")
+        if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
+            await admin.execute(f"create database {name}_new")
+            connection = await asyncpg.connect(dsn(f"{name}_new"))
+            await migrate.migrate(connection, *packages)
+            await connection.close()
+            await admin.execute(f"alter database {name}_new rename to {name}")
+    finally:
+        await admin.close()
+    return name
+
+
+@pytest.fixture
+async def make_database() -> AsyncIterator[MakeDatabase]:
+    """`await make_database("orderhub_chassis", "orderhub_orders")`: the URL of a fresh migrated database."""
+    made: list[str] = []
+
+    async def make(*packages: str) -> str:
+        template = await _template(packages)
+        name = f"t_{uuid4().hex[:20]}"
+        admin = await asyncpg.connect(dsn("postgres"))
+        await admin.execute("select pg_advisory_lock_shared(712)")
+        await admin.execute(f"create database {name} template {template}")
+        await admin.close()
+        made.append(name)
+        return dsn(name)
+
+    yield make
+    admin = await asyncpg.connect(dsn("postgres"))
+    for name in made:
+        await admin.execute(f"drop database if exists {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def bus_url(make_database: MakeDatabase) -> str:
+    """A fresh embedded bus."""
+    return await make_database(postgres_bus.PACKAGE)
+
+
+@pytest.fixture
+def redis_url() -> str:
+    return os.environ[REDIS]
+
+
+@pytest.fixture
+def make_settings(make_database: MakeDatabase, bus_url: str, redis_url: str) -> Callable[..., Awaitable[Any]]:
+    """`await make_settings(orderhub_orders.settings.Settings, "orderhub_orders", **over)`: settings on fresh databases."""
+
+    async def make(settings_cls: type[ServiceSettings], package: str, **over: Any) -> Any:
+        values: dict[str, Any] = {
+            "bus": bus_url,
+            "redis_url": redis_url,
+            "internal_key": "i" * 40,
+            "cursor_key": "c" * 40,
+            **over,
+        }
+        if "database_url" not in values:
+            values["database_url"] = await make_database(MESSAGING, package)
+        return settings_cls(**values)
+
+    return make
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """`await eventually(condition, within=10)`: polls an async condition until it is truthy and returns its value."""
+
+    async def poll(condition: Callable[[], Awaitable[Any]], *, within: float = 10.0) -> Any:
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            value = await condition()
+            if value:
+                return value
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"did not become true within {within} s: {condition!r}")
+            await asyncio.sleep(0.01)
+
+    return poll
