@@ -1,0 +1,1 @@
+"""Protobuf contracts and the topic table."""
