@@ -1,0 +1,383 @@
+"""The embedded bus: a partitioned durable log of record batches in a PostgreSQL database of its own.
+
+Leases live by the bus database's clock. Positions are given out under the partition's lock; see the
+functions in migrations/0001_pre_log.sql.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from orderhub_contracts import topics
+from orderhub_contracts.topics import Topic
+
+from orderhub_chassis import hints, messages
+from orderhub_chassis.bus.base import TopicMismatch
+from orderhub_chassis.db import Database
+from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.messages import Delivery, OutboxBatch
+from orderhub_chassis.telemetry import log
+
+PACKAGE = "orderhub_chassis.bus"
+"""Whose migrations the bus database needs."""
+TTL = timedelta(seconds=4)
+COMMIT_EVERY = 0.25
+"""Seconds between the commits of a member's positions; what is delivered again meanwhile, the inbox drops."""
+POLL_MIN, POLL_MAX = 0.005, 0.2
+ROWS_PER_PARTITION = 24
+
+PRUNE_EVERY = timedelta(minutes=1)
+
+# A little of each partition, and no more bytes than are needed for $5 messages.
+READ = """
+select t, p, position, batch_id, records from (
+    select w.t, w.p, l.position, l.batch_id, l.records,
+           sum(l.count) over (order by l.position - w.o, w.t, w.p) - l.count as before
+    from unnest($1::smallint[], $2::smallint[], $3::bigint[]) as w (t, p, o)
+    cross join lateral (
+        select position, batch_id, count, records from log
+        where topic_id = w.t and partition = w.p and position >= w.o order by position limit $4
+    ) l
+) r
+where before < $5 order by before
+"""
+COMMIT = """
+update leases l set committed = greatest(l.committed, x.c)
+from unnest($3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[]) as x (t, p, g, c)
+where l.group_name = $1 and l.member = $2 and l.topic_id = x.t and l.partition = x.p and l.generation = x.g
+"""
+RELEASE = """
+update leases l set member = null, expires_at = '-infinity'
+from unnest($3::smallint[], $4::smallint[], $5::bigint[]) as x (t, p, g)
+where l.group_name = $1 and l.member = $2 and l.topic_id = x.t and l.partition = x.p and l.generation = x.g
+"""
+LAG = """
+select t.name, sum(p.next_position - l.committed)::bigint as lag
+from leases l join partitions p using (topic_id, partition) join topics t on t.id = l.topic_id
+where l.group_name = $1 group by t.name
+"""
+# The first condition is the one that the BRIN index on published_at can answer.
+PRUNE = """
+delete from log l using topics t
+where l.published_at < now() - (select min(retention) from topics)
+  and t.id = l.topic_id and l.published_at < now() - t.retention
+  and l.position < coalesce((select min(committed) from leases s
+      where s.topic_id = l.topic_id and s.partition = l.partition), l.position + 1)
+"""
+
+
+@dataclass(slots=True)
+class Held:
+    """A partition that this member holds: the next position to read, and the first that is not committed."""
+
+    generation: int
+    next_position: int
+    committed: int
+    wanted: bool = True
+    fresh: bool = True
+
+    @property
+    def busy(self) -> bool:
+        return self.committed < self.next_position
+
+
+Place = tuple[int, int]
+"""Topic id and partition."""
+
+
+class PostgresBus:
+    """The adapter; `open` creates missing topics and refuses those with other partitions."""
+
+    def __init__(self, db: Database, ids: dict[str, int], *, ttl: timedelta = TTL) -> None:
+        self._db = db
+        self._ids = ids
+        self._names = {number: topics.BY_NAME[name] for name, number in ids.items()}
+        self._ttl = ttl
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, db: Database, *, ttl: timedelta = TTL) -> AsyncIterator[PostgresBus]:
+        """Raises TopicMismatch. Prunes in the background while open."""
+        bus = cls(db, await _ensure_topics(db), ttl=ttl)
+        pruner = asyncio.create_task(bus._keep_pruned())
+        try:
+            yield bus
+        finally:
+            pruner.cancel()
+            await asyncio.gather(pruner, return_exceptions=True)
+
+    async def _keep_pruned(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY.total_seconds() * random.uniform(0.5, 1))
+            try:
+                await self.prune()
+            except Unavailable as error:
+                log("bus").warning("bus.prune_failed", error=str(error))
+
+    async def publish(self, batches: Sequence[OutboxBatch]) -> None:
+        rows = [
+            (self._ids[batch.topic.name], part.partition, batch.batch_id, part.count, part.batch)
+            for batch in batches
+            for part in batch.parts
+        ]
+        if not rows:
+            return
+        await self._db.execute("select publish($1, $2, $3, $4, $5)", *map(list, zip(*rows, strict=True)))
+        for name in {batch.topic.name for batch in batches}:
+            self._db.hints.notify(f"topic:{name}")
+
+    @contextlib.asynccontextmanager
+    async def consumer(
+        self, group: str, topics: Sequence[Topic], member: str
+    ) -> AsyncIterator[PostgresConsumer]:
+        numbers = {self._ids[topic.name]: topic.name for topic in topics}
+        consumer = PostgresConsumer(self._db, group, member, numbers, self._ttl)
+        try:
+            await consumer.join()
+            yield consumer
+        finally:
+            with contextlib.suppress(Unavailable):
+                await consumer.leave()
+
+    async def lag(self, group: str) -> dict[str, int]:
+        return {row["name"]: row["lag"] for row in await self._db.fetch(LAG, group)}
+
+    async def prune(self) -> None:
+        """Drop what is past its topic's retention and committed by every registered group."""
+        await self._db.execute(PRUNE)
+
+    async def forget_members(self) -> None:
+        """Free all leases. Only for a launcher that knows that none of the members lives any more."""
+        await self._db.execute("update leases set member = null, expires_at = '-infinity'")
+        await self._db.execute("delete from members")
+
+
+class PostgresConsumer:
+    """One member of a group on the embedded bus."""
+
+    def __init__(
+        self, db: Database, group: str, member: str, numbers: dict[int, str], ttl: timedelta
+    ) -> None:
+        self._db = db
+        self._group = group
+        self._member = member
+        self._numbers = numbers
+        self._ttl = ttl
+        self._held: dict[Place, Held] = {}
+        self._uncommitted: dict[Place, tuple[int, int]] = {}
+        self._ids = {name: number for number, name in numbers.items()}
+        self._woken = asyncio.Event()
+        self._interrupted = False
+        self._drained = False
+        self._pause = POLL_MIN
+        self._valid_until = 0.0
+        self._now = asyncio.get_running_loop().time
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        await self._heartbeat()
+        for name in self._numbers.values():
+            self._db.hints.share(f"topic:{name}", self._woken)
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def leave(self) -> None:
+        self._db.hints.unsubscribe(self._woken)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._flush()
+        await self._release(list(self._held))
+        await self._db.execute(
+            "delete from members where group_name = $1 and member = $2", self._group, self._member
+        )
+
+    async def _keep(self) -> None:
+        """Heartbeats and commits until cancelled."""
+        beat = self._ttl.total_seconds() / 4
+        due = self._now() + beat
+        while True:
+            await asyncio.sleep(min(COMMIT_EVERY, beat))
+            try:
+                await self._flush()
+                if self._now() >= due:
+                    due = self._now() + beat
+                    await self._heartbeat()
+            except Unavailable as error:
+                log("bus").warning("bus.heartbeat_failed", group=self._group, error=str(error))
+
+    async def _heartbeat(self) -> None:
+        asked_at = self._now()
+        rows = await self._db.fetch(
+            "select * from heartbeat($1, $2, $3, $4)",
+            self._group,
+            self._member,
+            list(self._numbers),
+            self._ttl,
+        )
+        self._valid_until = asked_at + self._ttl.total_seconds()
+        mine = {(row["topic_id"], row["partition"]): row for row in rows}
+        for place in self._held.keys() - mine.keys():
+            del self._held[place]
+        for place, row in mine.items():
+            held = self._held.get(place)
+            if held is None or held.generation != row["generation"]:
+                held = self._held[place] = Held(row["generation"], row["committed"], row["committed"])
+            held.wanted = row["wanted"]
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Release what another member should have, once nothing of it is under way here."""
+        places = [place for place, held in self._held.items() if not held.wanted and not held.busy]
+        if places:
+            await self._flush()
+            await self._release(places)
+
+    async def _release(self, places: list[Place]) -> None:
+        generations = [self._held.pop(place).generation for place in places]
+        await self._db.execute(
+            RELEASE, self._group, self._member, [t for t, _ in places], [p for _, p in places], generations
+        )
+
+    async def poll(self, max_records: int, timeout: float) -> list[Delivery]:
+        deadline = self._now() + timeout
+        while True:
+            if self._drained and not self._interrupted:
+                await self._wait(min(self._pause, max(deadline - self._now(), 0)))
+            self._woken.clear()
+            deliveries = await self._read(max_records)
+            # What was read short of the limit was all there was: look again on the next hint, or after a pause.
+            self._drained = sum(len(d.records) for d in deliveries) < max_records
+            if deliveries:
+                self._pause = POLL_MIN
+                return deliveries
+            if self._interrupted or self._now() >= deadline:
+                return []
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        self._woken.set()
+
+    async def _wait(self, seconds: float) -> None:
+        """Sooner on a hint; without one the pauses grow, also over several polls."""
+        self._pause = min(self._pause * 2, POLL_MAX)
+        if await hints.wait(self._woken, seconds):
+            self._pause = POLL_MIN
+
+    async def _read(self, max_records: int) -> list[Delivery]:
+        self._require_lease()
+        asked = {place: held for place, held in self._held.items() if held.wanted}
+        if not asked:
+            return []
+        rows = await self._db.fetch(
+            READ,
+            [t for t, _ in asked],
+            [p for _, p in asked],
+            [held.next_position for held in asked.values()],
+            ROWS_PER_PARTITION,
+            max_records,
+        )
+        # A heartbeat may have taken or renewed partitions meanwhile.
+        still = {
+            place: held for place, held in asked.items() if held.wanted and self._held.get(place) is held
+        }
+        return self._take(rows, still)
+
+    def _require_lease(self) -> None:
+        """A member whose heartbeats fail must stop by itself: the others have its partitions by now."""
+        if self._keeper is not None and self._keeper.done():
+            self._keeper.result()
+        if self._now() >= self._valid_until:
+            self._held.clear()
+            raise Unavailable(f"the bus has not heard from {self._member} for {self._ttl.total_seconds()} s")
+
+    def _take(self, rows: list[Any], asked: dict[Place, Held]) -> list[Delivery]:
+        """What can be read. A batch of another format stops its partition until this code is replaced."""
+        deliveries: list[Delivery] = []
+        unreadable = ""
+        for row in rows:
+            place = (row["t"], row["p"])
+            held = asked.get(place)
+            if held is None:
+                continue
+            try:
+                records = messages.batch_from_bytes(row["records"]).records
+            except messages.Undecodable as error:
+                del asked[place]
+                unreadable = f"{self._numbers[row['t']]}/{row['p']} at {row['position']}: {error}"
+                continue
+            deliveries.append(
+                Delivery(self._numbers[row["t"]], row["p"], row["position"], row["batch_id"], records)
+            )
+            held.next_position = row["position"] + 1
+        if unreadable and not deliveries:
+            raise Unavailable(unreadable)
+        return deliveries
+
+    def _place(self, delivery: Delivery) -> Place:
+        return self._ids[delivery.topic], delivery.partition
+
+    def holds(self, delivery: Delivery) -> bool:
+        held = self._held.get(self._place(delivery))
+        alive = self._now() < self._valid_until
+        return alive and held is not None and delivery.position < held.next_position
+
+    def fresh_since_assignment(self, delivery: Delivery) -> bool:
+        held = self._held.get(self._place(delivery))
+        return held is None or held.fresh
+
+    async def commit(self, deliveries: Sequence[Delivery]) -> None:
+        """Collected, and written at the latest with the next heartbeat round.
+
+        The first one of a lease is written at once: what follows may kill the process, and would otherwise never
+        come first after an assignment, where it is counted.
+        """
+        first = False
+        for delivery in deliveries:
+            place = self._place(delivery)
+            held = self._held.get(place)
+            if held is not None and delivery.position < held.next_position:
+                held.committed = max(held.committed, delivery.position + 1)
+                self._uncommitted[place] = (held.generation, held.committed)
+                first, held.fresh = first or held.fresh, False
+        if first:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if not self._uncommitted:
+            return
+        pending, self._uncommitted = self._uncommitted, {}
+        rows = [(t, p, generation, position) for (t, p), (generation, position) in sorted(pending.items())]
+        try:
+            await self._db.execute(COMMIT, self._group, self._member, *map(list, zip(*rows, strict=True)))
+        except Unavailable:
+            self._uncommitted = {**pending, **self._uncommitted}
+            raise
+
+
+async def _ensure_topics(db: Database) -> dict[str, int]:
+    known = {row["name"]: row for row in await db.fetch("select id, name, partitions from topics")}
+    for topic in topics.TOPICS:
+        found = known.get(topic.name)
+        if found is None:
+            await db.execute(
+                "with t as (insert into topics (name, partitions, retention) values ($1, $2, $3)"
+                " on conflict do nothing returning id)"
+                " insert into partitions (topic_id, partition) select t.id, n from t, generate_series(0, $2 - 1) n",
+                topic.name, topic.partitions, topic.retention,
+            )  # fmt: skip
+        elif found["partitions"] != topic.partitions:
+            raise TopicMismatch(
+                f"topic {topic.name} has {found['partitions']} partitions, topics.py says {topic.partitions}"
+            )
+    await db.execute(
+        "update topics t set retention = r from unnest($1::text[], $2::interval[]) u (n, r)"
+        " where t.name = n and t.retention <> r",
+        [topic.name for topic in topics.TOPICS], [topic.retention for topic in topics.TOPICS],
+    )  # fmt: skip
+    return {row["name"]: row["id"] for row in await db.fetch("select id, name from topics")}

@@ -1,0 +1,1 @@
+"""gRPC on both ends: deadlines, caller tokens, traces, metrics, and failures that keep their type."""

@@ -1,0 +1,134 @@
+"""Wake-up hints: "there may be something to do". Losing one costs a poll interval, never a message.
+
+Inside a process a hint is an asyncio.Event; across processes it is one Redis pub/sub message per name and 2 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from orderhub_chassis.telemetry import log
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
+
+CHANNEL = "orderhub:hint:"
+THROTTLE_SECONDS = 0.002
+MUTE_SECONDS = 1.0
+"""How long a name that nobody else listens to is not sent; a process that starts meanwhile polls."""
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event was set in time. Makes no task, as `asyncio.wait_for` would."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _away() -> tuple[type[Exception], ...]:
+    """What says that Redis cannot be reached now."""
+    from redis.exceptions import RedisError
+
+    return RedisError, OSError
+
+
+class Hints:
+    """Hints among the parts of one process; `over_redis` extends them to the others."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._outgoing: set[str] = set()
+        self._something = asyncio.Event()
+        self._muted_until: dict[str, float] = {}
+        self._changed = asyncio.Event()
+
+    def subscribe(self, name: str) -> asyncio.Event:
+        """An event that is set by every hint of that name; the subscriber clears it."""
+        event = asyncio.Event()
+        self.share(name, event)
+        return event
+
+    def share(self, name: str, event: asyncio.Event) -> None:
+        """Let one event stand for several names."""
+        self._events[name].add(event)
+        self._changed.set()
+
+    def unsubscribe(self, event: asyncio.Event) -> None:
+        for events in self._events.values():
+            events.discard(event)
+
+    def notify(self, name: str) -> None:
+        self.notify_here(name)
+        if self._muted_until.get(name, 0.0) < asyncio.get_running_loop().time():
+            self._outgoing.add(name)
+            self._something.set()
+
+    def notify_here(self, name: str) -> None:
+        for event in self._events.get(name, ()):
+            event.set()
+
+    @contextlib.asynccontextmanager
+    async def over_redis(self, url: str) -> AsyncIterator[None]:
+        """While open, hints travel to and from the other processes; without Redis, polling goes on alone."""
+        from redis.asyncio import Redis  # a quarter of a second, which processes without hints need not wait
+
+        client = Redis.from_url(url)
+        tasks = [asyncio.create_task(self._send(client)), asyncio.create_task(self._receive(client))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await client.aclose()
+
+    async def _send(self, client: Redis) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            names, self._outgoing = sorted(self._outgoing), set()
+            with contextlib.suppress(*_away()):
+                await self._publish(client, names)
+            await asyncio.sleep(THROTTLE_SECONDS)
+
+    async def _publish(self, client: Redis, names: list[str]) -> None:
+        async with client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.publish(CHANNEL + name, b"")
+            heard_by = await pipeline.execute()
+        now = asyncio.get_running_loop().time()
+        for name, listeners in zip(names, heard_by, strict=True):
+            if listeners <= int(name in self._events):
+                self._muted_until[name] = now + MUTE_SECONDS
+
+    async def _receive(self, client: Redis) -> None:
+        while True:
+            try:
+                async with client.pubsub(ignore_subscribe_messages=True) as channel:
+                    await self._listen(channel)
+            except _away() as error:
+                log("hints").warning("hints.redis_away", error=str(error))
+                await asyncio.sleep(1)
+
+    async def _listen(self, channel: PubSub) -> None:
+        """Listen to the names that somebody here waits for, and look now and then whether there are more."""
+        subscribed: set[str] = set()
+        while True:
+            self._changed.clear()
+            if missing := self._events.keys() - subscribed:
+                await channel.subscribe(*[CHANNEL + name for name in sorted(missing)])
+                subscribed |= missing
+            if not subscribed:
+                await wait(self._changed, MUTE_SECONDS)
+                continue
+            message = await channel.get_message(timeout=MUTE_SECONDS)
+            if message is not None:
+                self.notify_here(message["channel"].decode().removeprefix(CHANNEL))

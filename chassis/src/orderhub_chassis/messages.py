@@ -1,0 +1,187 @@
+"""Messages on their way: what a decision sends, what a consumer gets, and which partition a key has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from orderhub_contracts import topics
+from orderhub_contracts.events.v1 import records_pb2
+from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, Record, RecordBatch, SagaRef
+
+from orderhub_chassis.errors import Failure, Kind
+
+FORMAT_VERSION: Final = 1
+BATCH_BYTES: Final = 256 * 1024
+
+
+class MessageTooLarge(Failure):
+    """Raised at the producer, inside the transaction, so that nothing half-sent remains."""
+
+    kind = Kind.INVALID
+    code = "message_too_large"
+
+
+class Undecodable(Exception):
+    """The bytes are no message of the type that the record names."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message that a decision wants sent; the transaction stamps id, time and trace.
+
+    `key` is the aggregate's id. `saga` is set on saga traffic. `topic` is only given where the type does not
+    say it (dead letters).
+    """
+
+    payload: Message
+    key: str
+    saga: SagaRef | None = None
+    actor: str = ""
+    vendor_id: str = ""
+    traceparent: str = ""
+    topic: topics.Topic | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A received message: the decoded payload and the record that carried it."""
+
+    topic: str
+    partition: int
+    batch_id: UUID
+    record: Record
+    payload: Any
+
+    @property
+    def key(self) -> str:
+        return self.record.key
+
+    @property
+    def saga(self) -> SagaRef | None:
+        return self.record.saga if self.record.HasField("saga") else None
+
+    @property
+    def sent_at(self) -> datetime:
+        return datetime.fromtimestamp(self.record.time_us / 1e6, UTC)
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Consecutive records of one outbox batch and one partition, as the bus hands them over.
+
+    `position` is the bus's own number of the last of them: what a commit confirms.
+    """
+
+    topic: str
+    partition: int
+    position: int
+    batch_id: UUID
+    records: Sequence[Record]
+
+
+class OutboxBatch(msgspec.Struct, frozen=True):
+    """One outbox row on its way to the bus, cut by partition."""
+
+    batch_id: UUID
+    topic: topics.Topic
+    parts: Sequence[records_pb2.PartitionRecords]
+
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.parts)
+
+
+def pack(batch_id: UUID, topic: topics.Topic, records: Sequence[Record]) -> PartitionedBatch:
+    """Number the records of a batch, give them their ids, and cut them by partition.
+
+    The id of a record is its batch's and its place in it: unique, and no randomness per message.
+    """
+    parts: dict[int, list[bytes]] = {}
+    for index, record in enumerate(records):
+        record.id = f"{batch_id}.{index}"
+        record.index = index
+        data = record.SerializeToString()
+        parts.setdefault(partition_of(record.key, topic.partitions), []).append(
+            _RECORD + _varint(len(data)) + data
+        )
+    return PartitionedBatch(
+        format_version=FORMAT_VERSION,
+        parts=[
+            records_pb2.PartitionRecords(
+                partition=partition, count=len(items), batch=_HEADER + b"".join(items)
+            )
+            for partition, items in sorted(parts.items())
+        ],
+    )
+
+
+_HEADER: Final = RecordBatch(format_version=FORMAT_VERSION).SerializeToString()
+_RECORD: Final = bytes([RecordBatch.RECORDS_FIELD_NUMBER << 3 | 2])
+"""Tag of a length-delimited field: a RecordBatch is put together from records that are serialised once."""
+
+
+def _varint(value: int) -> bytes:
+    """Base 128, least significant group first (Protocol Buffers encoding)."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
+def unpack(data: bytes) -> Sequence[records_pb2.PartitionRecords]:
+    """The parts of an outbox row. Raises Undecodable."""
+    try:
+        batch = PartitionedBatch.FromString(data)
+    except DecodeError as error:
+        raise Undecodable(f"outbox row: {error}") from error
+    if batch.format_version != FORMAT_VERSION:
+        raise Undecodable(f"outbox row of format version {batch.format_version}")
+    return batch.parts
+
+
+def decode(record: Record) -> Message:
+    """The payload. Raises Undecodable for an unknown type or broken bytes."""
+    message = topics.MESSAGE_OF.get(record.type)
+    if message is None:
+        raise Undecodable(f"unknown message type {record.type!r}")
+    try:
+        return message.FromString(record.payload)
+    except DecodeError as error:
+        raise Undecodable(f"{record.type}: {error}") from error
+
+
+def batch_from_bytes(data: bytes) -> RecordBatch:
+    """Raises Undecodable when the bytes are no batch of a format version that this code reads."""
+    try:
+        batch = records_pb2.RecordBatch.FromString(data)
+    except DecodeError as error:
+        raise Undecodable(f"record batch: {error}") from error
+    if batch.format_version != FORMAT_VERSION:
+        raise Undecodable(f"record batch of format version {batch.format_version}")
+    return batch
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: str, partitions: int) -> int:
+    """Kafka's default: murmur2 of the key's UTF-8 bytes, made positive, modulo the number of partitions."""
+    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2, 32 bit, seed 0x9747b28c, as Kafka's Java client computes it."""
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = (0x9747B28C ^ len(data)) & mask
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = (int.from_bytes(data[i : i + 4], "little") * m) & mask
+        k = ((k ^ (k >> 24)) * m) & mask
+        h = ((h * m) & mask) ^ k
+    if tail := data[whole:]:
+        h = ((h ^ int.from_bytes(tail, "little")) * m) & mask
+    h = ((h ^ (h >> 13)) * m) & mask
+    return h ^ (h >> 15)

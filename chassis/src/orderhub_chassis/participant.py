@@ -1,0 +1,158 @@
+"""A saga participant's side: refuse stale epochs, answer a repeated command with the first answer.
+
+Each participant keeps one row per order: the highest epoch it has seen (a tombstone is that row after the end)
+and its definite answers. Transient answers are not stored, so a retry of the command runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+from orderhub_contracts.common.v1.common_pb2 import Reason
+from orderhub_contracts.events.v1.records_pb2 import SagaRef
+from orderhub_contracts.orders.v1 import replies_pb2
+from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
+
+from orderhub_chassis import ids
+from orderhub_chassis.consumer import Context, Decision
+from orderhub_chassis.db import Transaction
+from orderhub_chassis.messages import Envelope, Outgoing
+
+STALE_EPOCH = "saga.stale_epoch"
+
+
+@dataclass(slots=True)
+class Standing:
+    """One order as this participant knows it in terms of sagas."""
+
+    order_id: UUID
+    epoch: int = 0
+    answers: dict[str, bytes] = field(default_factory=dict)
+    changed: bool = False
+
+
+class HasStandings(Protocol):
+    """A loaded state that `answering` can guard."""
+
+    standings: dict[UUID, Standing]
+
+
+S = TypeVar("S", bound=HasStandings)
+Answer = Callable[[S, Envelope, Context], "SagaReply | Iterable[Outgoing | SagaReply] | None"]
+
+
+LOAD = """
+with made as (
+    insert into saga_standings select id, 0, '' from unnest($1::uuid[]) id order by id
+    on conflict do nothing returning order_id, epoch, answers
+), held as (
+    select order_id, epoch, answers from saga_standings where order_id = any($1) order by order_id for update
+)
+select * from made union all select * from held
+"""
+AGAIN = "select * from saga_standings where order_id = any($1) order by order_id for update"
+
+
+async def load(tx: Transaction, order_ids: Iterable[UUID]) -> dict[UUID, Standing]:
+    """Lock the rows of these orders, in key order; rows that are missing are made."""
+    wanted = sorted(set(order_ids))
+    rows = await tx.fetch(LOAD, wanted)
+    if len(rows) < len(wanted):
+        # A row that another transaction made meanwhile is in neither part: it is younger than the statement.
+        rows = await tx.fetch(AGAIN, wanted)
+    return {
+        row["order_id"]: Standing(row["order_id"], row["epoch"], _answers(row["answers"])) for row in rows
+    }
+
+
+def _answers(data: bytes) -> dict[str, bytes]:
+    return msgspec.msgpack.decode(data, type=dict[str, bytes]) if data else {}
+
+
+async def save(tx: Transaction, standings: dict[UUID, Standing]) -> None:
+    changed = [s for s in standings.values() if s.changed]
+    if changed:
+        tx.write(
+            "update saga_standings s set epoch = e, answers = a"
+            " from unnest($1::uuid[], $2::bigint[], $3::bytea[]) u (i, e, a) where s.order_id = i",
+            [s.order_id for s in changed], [s.epoch for s in changed],
+            [msgspec.msgpack.encode(s.answers) for s in changed],
+        )  # fmt: skip
+
+
+def answering(decide: Answer[S]) -> Decision[S]:
+    """Wrap a decision on a saga command: stale epochs and repetitions never reach it.
+
+    `decide` returns the reply, or None when the answer comes later (then `settle` records it), or an iterable of
+    other messages with at most one reply among them.
+    """
+
+    def handle(state: S, envelope: Envelope, context: Context) -> Iterable[Outgoing]:
+        saga = _saga_of(envelope)
+        standing = state.standings[ids.parse(saga.order_id)]
+        known = guard(standing, saga)
+        if known is not None:
+            return [reply_message(saga, known)]
+        _advance(standing, saga.epoch)
+        answer = decide(state, envelope, context)
+        if answer is None:
+            return []
+        items: Sequence[Outgoing | SagaReply] = [answer] if isinstance(answer, SagaReply) else list(answer)
+        return [settle(standing, saga, item) if isinstance(item, SagaReply) else item for item in items]
+
+    return handle
+
+
+def _saga_of(envelope: Envelope) -> SagaRef:
+    saga = envelope.saga
+    if saga is None:
+        raise ValueError(f"{envelope.record.type} {envelope.record.id} carries no saga step")
+    return saga
+
+
+def guard(standing: Standing, saga: SagaRef) -> SagaReply | None:
+    """The answer that needs no decision: the stored one, or a refusal of a stale epoch."""
+    stored = standing.answers.get(_step(saga))
+    if stored is not None:
+        return SagaReply.FromString(stored)
+    if saga.epoch < standing.epoch:
+        return refused(saga.order_id, STALE_EPOCH, f"epoch {saga.epoch} is older than {standing.epoch}")
+    return None
+
+
+def settle(standing: Standing, saga: SagaRef, reply: SagaReply) -> Outgoing:
+    """Record a definite answer and make its message; a transient one is only sent."""
+    if not reply.transient and reply.outcome != replies_pb2.OUTCOME_UNKNOWN:
+        standing.answers[_step(saga)] = reply.SerializeToString()
+        standing.changed = True
+    return reply_message(saga, reply)
+
+
+def _advance(standing: Standing, epoch: int) -> None:
+    if epoch > standing.epoch:
+        standing.epoch = epoch
+        standing.changed = True
+
+
+def _step(saga: SagaRef) -> str:
+    return f"{saga.run_id}/{saga.step}/{int(saga.compensation)}"
+
+
+def reply_message(saga: SagaRef, reply: SagaReply) -> Outgoing:
+    return Outgoing(reply, saga.order_id, saga=saga)
+
+
+def refused(order_id: str, code: str, message: str) -> SagaReply:
+    """The command met a state or an epoch in which it cannot be done."""
+    return SagaReply(
+        order_id=order_id, outcome=replies_pb2.OUTCOME_REFUSED, reason=Reason(code=code, message=message)
+    )
+
+
+def failed(order_id: str, reason: Reason) -> SagaReply:
+    """A business answer: no."""
+    return SagaReply(order_id=order_id, outcome=replies_pb2.OUTCOME_FAILED, reason=reason)

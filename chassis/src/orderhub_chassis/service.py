@@ -1,0 +1,246 @@
+"""One call that gives a service all of its surroundings: database, bus, relay, consumer, gRPC, health, jobs.
+
+A service's `build(settings)` opens this, adds its own parts and yields; closing goes the other way round: stop
+accepting, finish what is under way, empty the outbox, let go of leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from orderhub_contracts.events.v1 import dead_letters_pb2, dead_letters_pb2_grpc
+
+from orderhub_chassis import deadletters, hints, http, idempotency, inbox, metrics, migrate
+from orderhub_chassis.bus import postgres as postgres_bus
+from orderhub_chassis.bus.base import Bus
+from orderhub_chassis.bus.postgres import PostgresBus
+from orderhub_chassis.calls import InternalTokens
+from orderhub_chassis.clock import Clock, SystemClock
+from orderhub_chassis.consumer import ConsumerSpec, Runner
+from orderhub_chassis.cursors import Cursors
+from orderhub_chassis.db import Database
+from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.grpc import client, server
+from orderhub_chassis.grpc.deadletters import DeadLetterServicer
+from orderhub_chassis.health import Readiness
+from orderhub_chassis.hints import Hints
+from orderhub_chassis.ids import NewId, uuid7
+from orderhub_chassis.relay import Relay
+from orderhub_chassis.settings import ServiceSettings
+from orderhub_chassis.telemetry import log
+
+INBOX_KEPT = timedelta(days=31)
+MESSAGING = "orderhub_chassis"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the process around a service gives to it; tests put in their own clock and ids."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    hints: Hints = field(default_factory=Hints)
+    new_id: NewId = uuid7
+
+
+class Chassis:
+    """The opened surroundings of one service. Everything registered here is closed in the right order."""
+
+    def __init__(
+        self, name: str, settings: ServiceSettings, around: Surroundings, stack: AsyncExitStack
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = around.clock
+        self.hints = around.hints
+        self.new_id = around.new_id
+        self.readiness = Readiness()
+        self.tokens = InternalTokens(settings.internal_key.get_secret_value(), around.clock)
+        self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
+        self.db: Database
+        self.bus: Bus
+        self.grpc_port = 0
+        self.http_port = 0
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stack = stack
+        self._runner: Runner[Any] | None = None
+
+    async def enter(self, manager: contextlib.AbstractAsyncContextManager[Any]) -> Any:
+        return await self._stack.enter_async_context(manager)
+
+    async def connect(self, address: str) -> client.Peer:
+        peer: client.Peer = await self.enter(client.connect(address, self.tokens, self.settings.call_timeout))
+        return peer
+
+    async def consume(self, spec: ConsumerSpec[Any]) -> Runner[Any]:
+        """Run the consumer until the service closes; at closing the open batch is finished."""
+        runner: Runner[Any] = Runner(
+            spec, self.db, self.bus, self.settings.instance, self.readiness, self.settings.consumer_batch
+        )
+        self._runner = runner
+        await self.enter(self._task("consumer", runner.run, stop=runner.stop))
+        return runner
+
+    async def every(
+        self, period: timedelta, name: str, work: Callable[[], Awaitable[object]], *, wake: str = ""
+    ) -> None:
+        """Run `work` every `period`, or sooner on the hint `wake`; a truthy result means: again at once."""
+        woken = self.hints.subscribe(wake) if wake else asyncio.Event()
+
+        async def loop() -> None:
+            while True:
+                woken.clear()
+                try:
+                    again = await work()
+                    self.readiness.ready(name)
+                except (Unavailable, OSError) as error:
+                    self.readiness.unready(name, str(error))
+                    log(name).warning("job.waits", job=name, reason=str(error))
+                    again = False
+                if not again:
+                    await hints.wait(woken, period.total_seconds() * random.uniform(0.8, 1.0))
+
+        await self.enter(self._task(name, loop))
+
+    async def serve_grpc(self, registrations: Sequence[server.Register], service_names: Sequence[str]) -> int:
+        """Serve the servicers, and the dead letters where the service consumes. Returns the bound port."""
+        names, added = list(service_names), list(registrations)
+        if self._runner is not None:
+            servicer = DeadLetterServicer(self.db, self._runner, self.cursors)
+            added.append(lambda s: dead_letters_pb2_grpc.add_DeadLetterServiceServicer_to_server(servicer, s))
+            names.append(dead_letters_pb2.DESCRIPTOR.services_by_name["DeadLetterService"].full_name)
+        settings = self.settings
+        self.grpc_port = await self.enter(
+            server.serve(
+                self.name, added, names, self.tokens, host=settings.grpc_host, port=settings.grpc_port,
+                grace=settings.shutdown_grace.total_seconds(),
+            )
+        )  # fmt: skip
+        return self.grpc_port
+
+    @asynccontextmanager
+    async def _task(
+        self, name: str, work: Callable[[], Awaitable[None]], *, stop: Callable[[], None] | None = None
+    ) -> AsyncIterator[None]:
+        """A background task: asked to stop and waited for at closing, or cancelled where it cannot be asked."""
+        with structlog.contextvars.bound_contextvars(service=self.name):
+            task = asyncio.ensure_future(work())
+        task.add_done_callback(self._report)
+        try:
+            yield
+        finally:
+            if stop is not None:
+                stop()
+                await asyncio.wait([task], timeout=self.settings.shutdown_grace.total_seconds())
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _report(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log(self.name).error("service.task_died", exc_info=error)
+            if not self.failed.done():
+                self.failed.set_exception(error)
+
+
+@asynccontextmanager
+async def open_chassis(
+    name: str, settings: ServiceSettings, around: Surroundings, *, package: str, relay: bool = True
+) -> AsyncIterator[Chassis]:
+    """Database (migrations must be applied), bus, relay, health port and housekeeping of one service.
+
+    Raises migrate.MigrationError when the database is behind the code.
+    """
+    async with AsyncExitStack() as stack:
+        chassis = Chassis(name, settings, around, stack)
+        chassis.http_port = await chassis.enter(
+            http.serve(
+                http.health_app(name, chassis.readiness),
+                host=settings.http_host,
+                port=settings.http_port,
+                grace=2,
+            )
+        )
+        chassis.db = await chassis.enter(
+            _database(settings.database_url.get_secret_value(), name, settings, around)
+        )
+        await _require_migrations(chassis.db, MESSAGING, package)
+        chassis.bus = await chassis.enter(open_bus(settings, around))
+        if relay:
+            await _start_relay(chassis)
+        await chassis.every(timedelta(seconds=5), "housekeeping", lambda: _housekeeping(chassis))
+        yield chassis
+        chassis.readiness.opened = False
+
+
+def _database(url: str, name: str, settings: ServiceSettings, around: Surroundings) -> Any:
+    return Database.open(
+        url,
+        service=name,
+        size=settings.database_pool_size,
+        clock=around.clock,
+        hints=around.hints,
+        new_id=around.new_id,
+    )
+
+
+@asynccontextmanager
+async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIterator[Bus]:
+    """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch."""
+    async with _database(settings.bus.get_secret_value(), "bus", settings, around) as db:
+        await _require_migrations(db, postgres_bus.PACKAGE)
+        async with PostgresBus.open(db) as bus:
+            yield bus
+
+
+async def _require_migrations(db: Database, *packages: str) -> None:
+    async with db.connection() as connection:
+        missing = await migrate.pending(connection, *packages)
+    if missing:
+        raise migrate.MigrationError(
+            f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}"
+        )
+
+
+async def _start_relay(chassis: Chassis) -> None:
+    relay = Relay(chassis.db, chassis.bus, chassis.settings.instance, chassis.readiness)
+
+    @asynccontextmanager
+    async def drained() -> AsyncIterator[None]:
+        yield
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(chassis.settings.shutdown_grace.total_seconds()):
+                await relay.drain()
+                await relay.release()
+
+    await chassis.enter(drained())
+    await chassis.enter(chassis._task("relay", relay.run))
+
+
+async def _loop_lag() -> float:
+    """How much later than asked for the loop wakes a sleeper."""
+    loop, nap = asyncio.get_running_loop(), 0.02
+    due = loop.time() + nap
+    await asyncio.sleep(nap)
+    return max(0.0, loop.time() - due)
+
+
+async def _housekeeping(chassis: Chassis) -> None:
+    """Gauges every few seconds, and a little pruning."""
+    db, now = chassis.db, chassis.clock.now()
+    metrics.LOOP_LAG.labels(chassis.name).set(await _loop_lag())
+    row = await db.fetchrow("select count(*) as n, min(created_at) as oldest from outbox")
+    metrics.OUTBOX_ROWS.labels(chassis.name).set(row["n"])
+    metrics.OUTBOX_AGE.labels(chassis.name).set((now - row["oldest"]).total_seconds() if row["oldest"] else 0)
+    for topic, lag in (await chassis.bus.lag(chassis.name)).items():
+        metrics.CONSUMER_LAG.labels(chassis.name, topic).set(lag)
+    db.observe_pool()
+    await idempotency.prune(db)
+    await db.run(lambda tx: inbox.prune(tx, before=now - INBOX_KEPT))
+    await deadletters.prune_attempts(db, before=now - INBOX_KEPT)

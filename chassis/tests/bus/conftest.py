@@ -1,0 +1,187 @@
+"""The adapters that the contract suite runs over: another one joins by one more class in ADAPTERS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Any, Protocol
+
+import pytest
+from orderhub_chassis import messages
+from orderhub_chassis.bus.base import Bus
+from orderhub_chassis.bus.postgres import PostgresBus
+from orderhub_chassis.db import Database
+from orderhub_chassis.hints import Hints
+from orderhub_chassis.ids import uuid7
+from orderhub_chassis.messages import Delivery, OutboxBatch
+from orderhub_contracts import topics
+from orderhub_contracts.events.v1.records_pb2 import Record
+from orderhub_contracts.payments.v1.commands_pb2 import CapturePayment
+from orderhub_contracts.topics import Topic
+
+
+class Adapter(Protocol):
+    """What the suite needs to know of a bus beside `bus.base.Bus`."""
+
+    def open(self, *, ttl: float = 3.0, hints: Hints | None = None) -> AbstractAsyncContextManager[Bus]:
+        """As a process of its own would: own connections, and no hints unless they are given."""
+        ...
+
+    async def hang_up(self) -> None:
+        """Every connection to the bus breaks once."""
+        ...
+
+    async def go_away(self) -> None:
+        """Nothing connects any more."""
+        ...
+
+    async def come_back(self) -> None: ...
+
+    async def age(self, by: timedelta) -> None:
+        """All that is on the bus was published `by` earlier."""
+        ...
+
+    async def prune(self) -> None: ...
+
+    async def keep(self, topic: Topic) -> int:
+        """How many record batches of the topic are still there."""
+        ...
+
+
+class OnPostgres:
+    """The embedded bus, in a database of its own."""
+
+    def __init__(self, server: Any) -> None:
+        self.url, self.name = server.url, server.name
+        self.sql = server.sql
+        self.hang_up, self.go_away, self.come_back = server.hang_up, server.go_away, server.come_back
+
+    @asynccontextmanager
+    async def open(self, *, ttl: float = 3.0, hints: Hints | None = None) -> AsyncIterator[Bus]:
+        async with (
+            Database.open(self.url, service="bus", hints=hints) as db,
+            PostgresBus.open(db, ttl=timedelta(seconds=ttl)) as bus,
+        ):
+            yield bus
+
+    async def age(self, by: timedelta) -> None:
+        await self.sql("update log set published_at = published_at - $1::interval", by)
+
+    async def prune(self) -> None:
+        async with Database.open(self.url, service="bus") as db, PostgresBus.open(db) as bus:
+            await bus.prune()
+
+    async def keep(self, topic: Topic) -> int:
+        rows = await self.sql(
+            "select count(*) as n from log join topics t on t.id = topic_id where t.name = $1", topic.name
+        )
+        return rows[0]["n"]
+
+
+ADAPTERS = {"postgres": OnPostgres}
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def adapter(request: pytest.FixtureRequest, server: Any, bus_url: str) -> Adapter:
+    return ADAPTERS[request.param](server(bus_url))
+
+
+@pytest.fixture
+def on_postgres(server: Any, bus_url: str) -> OnPostgres:
+    """For what only the embedded bus promises."""
+    return OnPostgres(server(bus_url))
+
+
+class Kit:
+    """Builders and readers for the tests: a message is a (key, number) pair."""
+
+    topic = topics.PAYMENTS_COMMANDS
+    # One key for each of the twelve partitions, by murmur2.
+    keys = ("k5", "k6", "k8", "k64", "k3", "k0", "k11", "k14", "k9", "k2", "k10", "k52")
+
+    def batch(self, *pairs: tuple[str, int], topic: Topic | None = None) -> OutboxBatch:
+        topic = topic or self.topic
+        records = [
+            Record(
+                key=key,
+                type=CapturePayment.DESCRIPTOR.full_name,
+                subject=str(number),
+                payload=CapturePayment(order_id=key).SerializeToString(),
+            )
+            for key, number in pairs
+        ]
+        batch_id = uuid7()
+        return OutboxBatch(batch_id, topic, messages.pack(batch_id, topic, records).parts)
+
+    def pairs(self, deliveries: Iterable[Delivery]) -> list[tuple[str, int]]:
+        return [(r.key, int(r.subject)) for d in deliveries for r in d.records]
+
+    async def read(self, consumer: Any, count: int, *, within: float = 15.0) -> list[Delivery]:
+        """Poll until `count` messages have come; fails when they do not."""
+        got: list[Delivery] = []
+        async with asyncio.timeout(within):
+            while sum(len(d.records) for d in got) < count:
+                got += await consumer.poll(1000, timeout=0.5)
+        return got
+
+    async def nothing(self, consumer: Any) -> bool:
+        """Whether a poll of several read rounds brings nothing."""
+        return not await consumer.poll(1000, timeout=0.3)
+
+
+@pytest.fixture
+def kit() -> Kit:
+    return Kit()
+
+
+class Witness:
+    """Sees what all members of a group read: who holds what, in which order, and that nobody shares."""
+
+    def __init__(self) -> None:
+        self.at_work: dict[tuple[str, int], str] = {}
+        self.read_by: defaultdict[str, set[int]] = defaultdict(set)
+        self.order: defaultdict[str, list[int]] = defaultdict(list)
+        self.seen: set[tuple[str, int]] = set()
+        self.redelivered = 0
+        self.broken: list[str] = []
+
+    def begin(self, member: str, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            place = (delivery.topic, delivery.partition)
+            other = self.at_work.setdefault(place, member)
+            if other != member:
+                self.broken.append(f"{member} reads {place} while {other} is at it")
+            self.read_by[member].add(delivery.partition)
+            for record in delivery.records:
+                self._note(record.key, int(record.subject))
+
+    def _note(self, key: str, number: int) -> None:
+        if (key, number) in self.seen:
+            self.redelivered += 1
+            return
+        self.seen.add((key, number))
+        self.order[key].append(number)
+
+    def end(self, member: str) -> None:
+        self.at_work = {place: holder for place, holder in self.at_work.items() if holder != member}
+
+    async def follow(self, bus: Bus, kit: Kit, member: str, stop: Callable[[], bool]) -> None:
+        """A member that reads, takes its time, and commits, until it is asked to leave."""
+        async with bus.consumer("group", [kit.topic], member) as consumer:
+            while not stop():
+                deliveries = await consumer.poll(20, timeout=0.1)
+                self.begin(member, deliveries)
+                await asyncio.sleep(0.002)
+                await consumer.commit(deliveries)
+                self.end(member)
+
+    def in_order(self) -> bool:
+        return all(numbers == sorted(numbers) for numbers in self.order.values())
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()

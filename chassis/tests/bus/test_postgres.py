@@ -1,0 +1,160 @@
+"""What only the embedded bus promises: its locks, its clock, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from orderhub_chassis.bus import postgres
+from orderhub_chassis.errors import Unavailable
+from orderhub_contracts import topics
+from orderhub_contracts.events.v1.records_pb2 import RecordBatch
+
+PUBLISH = "select publish($1, $2, $3, $4, $5)"
+
+
+async def _row(bus, kit, *pairs):
+    """The arguments of one server-side publish call."""
+    batch = kit.batch(*pairs)
+    topic = bus._ids[batch.topic.name]
+    rows = [(topic, part.partition, batch.batch_id, part.count, part.batch) for part in batch.parts]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def test_positions_are_given_out_under_the_partitions_lock(on_postgres, kit, eventually):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        held = await asyncpg.connect(on_postgres.url)
+        transaction = held.transaction()
+        await transaction.start()
+        await held.execute(PUBLISH, *await _row(bus, kit, ("k5", 1)))
+
+        behind = asyncio.create_task(bus.publish([kit.batch(("k5", 2))]))
+        await bus.publish([kit.batch(("k6", 1))])
+        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 1)], "another partition does not wait"
+
+        async def waits_for_the_lock():
+            return await on_postgres.sql(
+                "select 1 from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'"
+                " and query like 'select publish%'",
+                on_postgres.name,
+            )
+
+        await eventually(waits_for_the_lock)
+        assert not behind.done()
+        assert await kit.nothing(consumer)
+        await transaction.commit()
+        await behind
+        await held.close()
+        assert kit.pairs(await kit.read(consumer, 2)) == [("k5", 1), ("k5", 2)]
+
+
+async def test_a_publisher_that_rolls_back_leaves_no_gap(on_postgres, kit):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        held = await asyncpg.connect(on_postgres.url)
+        transaction = held.transaction()
+        await transaction.start()
+        await held.execute(PUBLISH, *await _row(bus, kit, ("k5", 1)))
+        await transaction.rollback()
+        await held.close()
+        await bus.publish([kit.batch(("k5", 2))])
+        got = await kit.read(consumer, 1)
+        assert (kit.pairs(got), got[0].position) == ([("k5", 2)], 0)
+
+
+async def test_a_reader_whose_partition_came_anew_during_the_read_takes_nothing_of_it(on_postgres, kit):
+    async with on_postgres.open(ttl=30) as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([kit.batch(("k5", n)) for n in range(3)])
+        rows_read = asyncio.Event()
+        go_on = asyncio.Event()
+        fetch = bus._db.fetch
+
+        async def slow(query, *arguments):
+            rows = await fetch(query, *arguments)
+            if query is postgres.READ:
+                rows_read.set()
+                await go_on.wait()
+            return rows
+
+        bus._db.fetch = slow
+        reading = asyncio.create_task(consumer.poll(10, timeout=0))
+        await rows_read.wait()
+        await on_postgres.sql("update leases set member = null, expires_at = '-infinity'")
+        await consumer._heartbeat()
+        go_on.set()
+        assert await reading == []
+        bus._db.fetch = fetch
+        assert kit.pairs(await kit.read(consumer, 3)) == [("k5", 0), ("k5", 1), ("k5", 2)]
+
+
+async def test_a_batch_of_an_unknown_format_stops_its_partition_and_no_other(on_postgres, kit):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        row = await _row(bus, kit, ("k5", 1))
+        row[-1] = [RecordBatch(format_version=9).SerializeToString()]
+        await on_postgres.sql(PUBLISH, *row)
+        await bus.publish([kit.batch(("k5", 2), ("k6", 2))])
+        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 2)]
+        with pytest.raises(
+            Unavailable, match=r"payments\.commands\.v1/0 at 0: record batch of format version 9"
+        ):
+            await consumer.poll(10, timeout=0.1)
+
+
+async def test_a_bug_in_the_heartbeat_ends_the_reader_loudly(on_postgres, kit):
+    async with on_postgres.open(ttl=0.4) as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await on_postgres.sql("drop function heartbeat")
+        with pytest.raises(asyncpg.UndefinedFunctionError):
+            await kit.read(consumer, 1)
+
+
+async def test_a_commit_that_arrives_late_does_not_take_a_later_one_back(on_postgres, kit):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([kit.batch(("k5", n)) for n in range(3)])
+        await consumer.commit(await kit.read(consumer, 3))
+        place = (bus._ids[kit.topic.name], 0)
+        consumer._uncommitted[place] = (consumer._held[place].generation, 1)
+        await consumer._flush()
+        assert await bus.lag("group") == {kit.topic.name: 0}
+
+
+async def test_idle_polls_grow_rarer_instead_of_starting_anew(on_postgres, kit, monkeypatch):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        reads = 0
+        read = consumer._read
+
+        async def counted(max_records):
+            nonlocal reads
+            reads += 1
+            return await read(max_records)
+
+        monkeypatch.setattr(consumer, "_read", counted)
+        for _ in range(4):
+            await consumer.poll(10, timeout=0.25)
+        # 5, 10, 20 … 200 ms once, then every 200 ms: some 13 reads in a second, and not 4 x 7.
+        assert reads < 20
+
+
+async def test_the_launcher_can_free_all_leases_of_a_group_that_was_killed(on_postgres, kit):
+    async with on_postgres.open(ttl=60) as bus:
+        await bus.publish([kit.batch(*((key, 1) for key in kit.keys))])
+        killed = postgres.PostgresConsumer(
+            bus._db, "group", "killed", {bus._ids[kit.topic.name]: kit.topic.name}, bus._ttl
+        )
+        await killed._heartbeat()
+        await bus.forget_members()
+        async with bus.consumer("group", [kit.topic], "m") as consumer:
+            assert len(await kit.read(consumer, 12)) == 12
+
+
+async def test_retention_follows_the_table_of_topics(on_postgres, monkeypatch):
+    from dataclasses import replace
+    from datetime import timedelta
+
+    async with on_postgres.open():
+        pass
+    changed = tuple(replace(t, retention=timedelta(days=2)) for t in topics.TOPICS)
+    monkeypatch.setattr(topics, "TOPICS", changed)
+    async with on_postgres.open():
+        pass
+    rows = await on_postgres.sql("select distinct retention from topics")
+    assert [row["retention"] for row in rows] == [timedelta(days=2)]

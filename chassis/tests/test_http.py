@@ -1,0 +1,127 @@
+"""The probes of every service, and the HTTP server around an app."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import AsyncExitStack
+
+import pytest
+from orderhub_chassis import http, metrics
+from orderhub_chassis.health import Readiness
+from orderhub_chassis.http import PortTaken
+
+
+async def ask(port, path, method="GET"):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), head.decode().lower(), body
+
+
+@pytest.fixture
+def readiness():
+    return Readiness()
+
+
+@pytest.fixture
+async def port(readiness):
+    async with http.serve(http.health_app("shop", readiness), host="127.0.0.1", port=0) as port:
+        yield port
+
+
+async def test_livez_is_fine_while_the_process_answers(port):
+    status, _, body = await ask(port, "/livez")
+    assert (status, body) == (200, b'{"status":"alive"}')
+
+
+async def test_readyz_says_who_is_not_ready_and_why(port, readiness):
+    async def ready():
+        status, _, body = await ask(port, "/readyz")
+        return status, json.loads(body)
+
+    assert await ready() == (
+        503, {"service": "shop", "ready": False, "reasons": {"start": "not opened yet"}},
+    )  # fmt: skip
+    readiness.opened = True
+    assert await ready() == (200, {"service": "shop", "ready": True, "reasons": {}})
+    readiness.unready("relay", "the bus is away")
+    readiness.unready("consumer", "orders's database is away")
+    status, body = await ready()
+    assert (status, body["reasons"]) == (
+        503, {"relay": "the bus is away", "consumer": "orders's database is away"},
+    )  # fmt: skip
+    readiness.ready("relay")
+    readiness.ready("consumer")
+    readiness.ready("nobody")
+    assert (await ready())[0] == 200
+    readiness.opened = False
+    assert (await ready())[0] == 503
+
+
+async def test_metrics_are_prometheus_text_with_the_help_of_every_metric(port):
+    metrics.DEAD_LETTERS.labels("shop-of-the-test", "t").inc()
+    status, head, body = await ask(port, "/metrics")
+    assert status == 200
+    assert "content-type: text/plain" in head
+    text = body.decode()
+    assert 'orderhub_dead_letters_total{consumer="shop-of-the-test",topic="t"} 1.0' in text
+    names = [value._name for value in vars(metrics).values() if hasattr(value, "_name")]
+    assert len(names) > 15
+    assert not [name for name in names if f"# HELP {name}" not in text]
+
+
+async def test_a_head_has_no_body_and_another_path_is_not_found(port):
+    status, _, body = await ask(port, "/livez", "HEAD")
+    assert (status, body) == (200, b"")
+    status, head, body = await ask(port, "/secrets")
+    assert (status, json.loads(body)["status"]) == (404, 404)
+    assert "application/problem+json" in head
+
+
+async def test_a_port_that_is_taken_is_told_in_one_line(port):
+    with pytest.raises(PortTaken, match=rf"^port {port} on 127\.0\.0\.1 cannot be used: "):
+        async with http.serve(None, host="127.0.0.1", port=port):
+            pass
+
+
+async def test_at_a_stop_a_request_that_is_under_way_is_answered_and_no_other_is_taken(eventually):
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send):
+        under_way.set()
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(http.serve(slow, host="127.0.0.1", port=0, grace=5))
+        asking = asyncio.create_task(ask(port, "/"))
+        await under_way.wait()
+        closing = asyncio.create_task(stack.aclose())
+        await eventually(lambda: _refuses(port))
+        go_on.set()
+        await closing
+    assert (await asking)[0] == 204
+
+
+async def _refuses(port):
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return True
+    writer.close()
+    return False
+
+
+async def test_ipv6_is_served_where_the_machine_has_it():
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 loopback on this machine")
+    async with http.serve(http.health_app("shop", Readiness()), host="::1", port=0) as port:
+        _, writer = await asyncio.open_connection("::1", port)
+        writer.close()

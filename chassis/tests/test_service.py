@@ -1,0 +1,275 @@
+"""A whole chassis: outbox to bus to inbox, readiness, jobs, dead letters over gRPC, and closing in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from orderhub_chassis import http, metrics
+from orderhub_chassis.calls import Call, Caller
+from orderhub_chassis.clock import ManualClock
+from orderhub_chassis.errors import Failure, Kind, Unavailable
+from orderhub_chassis.grpc import client
+from orderhub_chassis.migrate import MigrationError
+from orderhub_chassis.service import Surroundings, open_chassis
+from orderhub_chassis.settings import ServiceSettings
+from orderhub_contracts.common.v1.common_pb2 import PageRequest
+from orderhub_contracts.events.v1 import dead_letters_pb2 as pb
+from orderhub_contracts.events.v1 import dead_letters_pb2_grpc
+
+OPERATOR = Call(caller=Caller("op", frozenset({"operator"})))
+
+
+@pytest.fixture
+def open_payments(world, make_settings):
+    """`async with open_payments(decide) as chassis`: the consumer of the test's world as a whole service."""
+
+    @asynccontextmanager
+    async def opened(decide=None, around=None, **over):
+        settings = await make_settings(
+            ServiceSettings,
+            "orderhub_chassis",
+            database_url=world.database.url,
+            bus=world.bus_url.url,
+            **over,
+        )
+        async with open_chassis(
+            "payments", settings, around or Surroundings(), package="orderhub_chassis"
+        ) as chassis:
+            await chassis.consume(world.spec(decide) if decide else world.spec())
+            await chassis.serve_grpc([], [])
+            chassis.readiness.opened = True
+            yield chassis
+
+    return opened
+
+
+@pytest.fixture
+def open_orders(world, make_settings):
+    @asynccontextmanager
+    async def opened():
+        settings = await make_settings(ServiceSettings, "orderhub_chassis", bus=world.bus_url.url)
+        async with open_chassis("orders", settings, Surroundings(), package="orderhub_chassis") as chassis:
+            yield chassis
+
+    return opened
+
+
+async def test_what_one_service_sends_another_applies(world, open_orders, open_payments, eventually):
+    async with open_orders() as orders, open_payments():
+        async with orders.db.transaction() as tx:
+            tx.send_all(world.command("a", n) for n in range(3))
+        await eventually(world.applied(("a", 0), ("a", 1), ("a", 2)))
+
+
+async def test_what_waits_in_the_outbox_at_a_stop_goes_out_before_the_end(world, open_orders):
+    async with open_orders() as orders, orders.db.transaction() as tx:
+        tx.send(world.command("a", 1))
+    assert await world.bus_url.value("select sum(count) from log") == 1
+
+
+async def test_the_relay_and_the_consumer_live_by_real_time_whatever_the_injected_clock_says(
+    world, open_payments, eventually
+):
+    clock = ManualClock()
+    async with open_payments(around=Surroundings(clock=clock)) as chassis:
+        await world.publish(world.batch(("a", 1)))
+        await eventually(world.applied(("a", 1)))
+        clock.advance(timedelta(days=2))
+        await world.publish(world.batch(("a", 2)))
+        await eventually(world.applied(("a", 1), ("a", 2)))
+        started = asyncio.get_running_loop().time()
+        assert chassis.readiness.ok
+    assert asyncio.get_running_loop().time() - started < 5, "closing did not wait for a clock that stands"
+
+
+async def test_readyz_tells_of_an_outage_and_of_its_end(world, open_payments, eventually):
+    async def status():
+        reader, writer = await asyncio.open_connection("127.0.0.1", chassis.http_port)
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return int(answer.split()[1])
+
+    async with open_payments() as chassis:
+        await eventually(lambda: _is(status, 200))
+        await world.database.go_away()
+        await eventually(lambda: _is(status, 503))
+        await world.database.come_back()
+        await eventually(lambda: _is(status, 200), within=20)
+
+
+async def _is(status, wanted):
+    return await status() == wanted
+
+
+async def test_a_database_behind_the_code_is_refused(make_settings, make_database):
+    settings = await make_settings(ServiceSettings, "orderhub_chassis", database_url=await make_database())
+    with pytest.raises(
+        MigrationError, match="shop: run `orderhub migrate` first, missing: 0001_pre_messaging"
+    ):
+        async with open_chassis("shop", settings, Surroundings(), package="orderhub_chassis"):
+            pass
+
+
+async def test_a_taken_health_port_is_refused(open_payments):
+    async with http.serve(http.health_app("x", None), host="127.0.0.1", port=0) as port:
+        with pytest.raises(http.PortTaken):
+            async with open_payments(http_port=port):
+                pass
+
+
+async def test_a_job_runs_again_at_once_while_it_has_work_and_sooner_on_its_hint(open_orders, eventually):
+    runs, work_left = [], [True, True, False]
+
+    async def job():
+        runs.append(1)
+        return work_left.pop(0) if work_left else False
+
+    async def ran(times):
+        return len(runs) == times
+
+    async with open_orders() as orders:
+        await orders.every(timedelta(minutes=10), "job", job, wake="work:there")
+        await eventually(lambda: ran(3))
+        orders.hints.notify("work:there")
+        await eventually(lambda: ran(4))
+
+
+async def test_a_job_whose_infrastructure_is_away_waits_and_says_so(open_orders, eventually):
+    away = True
+
+    async def job():
+        if away:
+            raise Unavailable("the provider is away")
+
+    async def told():
+        return orders.readiness.report().get("job") == "the provider is away"
+
+    async def quiet():
+        return "job" not in orders.readiness.report()
+
+    async with open_orders() as orders:
+        await orders.every(timedelta(milliseconds=10), "job", job)
+        await eventually(told)
+        away = False
+        await eventually(quiet)
+
+
+async def test_a_job_with_a_bug_fails_the_service(open_orders):
+    async def job():
+        raise LookupError("a bug")
+
+    async with open_orders() as orders:
+        await orders.every(timedelta(minutes=1), "job", job)
+        with pytest.raises(LookupError, match="a bug"):
+            await asyncio.wait_for(orders.failed, 5)
+
+
+async def test_housekeeping_measures_the_outbox_the_lag_the_pool_and_the_loop(
+    world, open_orders, open_payments, eventually
+):
+    def gauge(metric, *labels):
+        return metric.labels(*labels)._value.get()
+
+    async with open_payments() as chassis:
+        async with chassis.bus.consumer("orders", [world.topic], "m"):
+            await world.publish(world.batch(("a", 1)))
+        async with open_orders() as orders:
+
+            async def measured():
+                return gauge(metrics.CONSUMER_LAG, "orders", world.topic.name) == 1
+
+            await eventually(measured)
+            assert gauge(metrics.DB_POOL_SIZE, "orders", "open") >= 1
+            assert 0 <= gauge(metrics.LOOP_LAG, "orders") < 5
+            assert orders.readiness.reasons == {}
+
+
+async def _has(world, count):
+    return len(await world.dead_letters()) == count
+
+
+class Peers:
+    """The dead letters of a service, as an operator's client sees them."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.stub = dead_letters_pb2_grpc.DeadLetterServiceStub(peer.channel)
+
+    async def list(self, call=OPERATOR, **fields):
+        return await self.peer.call(self.stub.ListDeadLetters, pb.ListDeadLettersRequest(**fields), call=call)
+
+    async def replay(self, id, call=OPERATOR, **fields):
+        return await self.peer.call(
+            self.stub.ReplayDeadLetter, pb.ReplayDeadLetterRequest(id=id, **fields), call=call
+        )
+
+
+@asynccontextmanager
+async def dead_letters(chassis):
+    address = f"127.0.0.1:{chassis.grpc_port}"
+    async with client.connect(address, chassis.tokens, timedelta(seconds=10)) as peer:
+        yield Peers(peer)
+
+
+async def test_an_operator_lists_dead_letters_and_replays_them(world, open_payments, eventually):
+    broken = {"a", "b", "c"}
+
+    def decide(state, envelope):
+        if envelope.key in broken:
+            raise ArithmeticError(f"no {envelope.key}")
+        state.applied.append((envelope.key, int(envelope.payload.token)))
+
+    async with open_payments(decide) as chassis, dead_letters(chassis) as door:
+        for count, key in ((2, "a"), (4, "b"), (6, "c")):
+            await world.publish(world.batch((key, 1), (key, 2)))
+            await eventually(lambda count=count: _has(world, count))
+        page = await door.list(page=PageRequest(limit=2))
+        assert [(item.key, item.status, item.parked_behind) for item in page.items] == [
+            ("c", "dead", 1), ("b", "dead", 1),
+        ]  # fmt: skip
+        rest = await door.list(page=PageRequest(limit=2, cursor=page.next_cursor))
+        assert ([item.key for item in rest.items], rest.next_cursor) == (["a"], "")
+        item = rest.items[0]
+        assert (item.reason, item.attempts, item.consumer) == ("ArithmeticError: no a", 5, "payments")
+        assert item.topic == world.topic.name
+
+        still = await door.replay(item.id)
+        assert (still.applied, still.error) == (0, "ArithmeticError: no a")
+        broken.clear()
+        dry = await door.replay(item.id, dry_run=True)
+        assert (dry.applied, list(dry.would_send), dry.error) == (2, [], "")
+        assert await world.effects() == []
+        assert (await door.replay(item.id)).applied == 2
+        assert await world.effects() == [("a", 1), ("a", 2)]
+        assert [i.key for i in (await door.list(status="done")).items] == ["a", "a"], "with what was parked"
+        assert [i.key for i in (await door.list(status="dead")).items] == ["c", "b"]
+
+
+async def test_dead_letters_are_for_operators_alone(open_payments):
+    async with open_payments() as chassis, dead_letters(chassis) as door:
+        with pytest.raises(Failure, match="operator") as refused:
+            await door.list(call=Call(caller=Caller("u", frozenset({"customer"}))))
+        assert refused.value.kind is Kind.FORBIDDEN
+        with pytest.raises(Failure, match="token") as refused:
+            await door.replay("x", call=Call())
+        assert refused.value.kind is Kind.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("request_of", "pointer"),
+    [
+        (lambda door: door.replay("not a uuid"), "/id"),
+        (lambda door: door.list(page=PageRequest(limit=201)), "/query/limit"),
+        (lambda door: door.list(page=PageRequest(cursor="forged")), "/query/cursor"),
+    ],
+    ids=["id", "limit", "cursor"],
+)
+async def test_bad_requests_name_the_field(open_payments, request_of, pointer):
+    async with open_payments() as chassis, dead_letters(chassis) as door:
+        with pytest.raises(Failure) as refused:
+            await request_of(door)
+        assert [error.pointer for error in refused.value.errors] == [pointer]
