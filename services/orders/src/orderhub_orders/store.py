@@ -1,0 +1,320 @@
+"""Loads orders with their runs under locks, and saves what changed, set-wise. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orderhub_chassis.clock import rfc3339
+from orderhub_chassis.db import Transaction
+from orderhub_chassis.messages import Outgoing
+from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Reason
+from orderhub_contracts.events.v1.events_pb2 import AnimalChanged, OrderEvent, ProductChanged, VendorChanged
+
+from orderhub_orders.engine import Run, State
+from orderhub_orders.model import Line, Order, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A step that was answered, and how long after its command."""
+
+    definition: str
+    step: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The orders that a batch names, with their live run (or, by id, the run that a reply names)."""
+
+    orders: dict[UUID, Order] = field(default_factory=dict)
+    runs: dict[UUID, Run] = field(default_factory=dict)
+    live: dict[UUID, Run] = field(default_factory=dict)
+    created: list[Run] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    vendors: dict[str, VendorChanged] = field(default_factory=dict)
+    products: dict[str, ProductChanged] = field(default_factory=dict)
+    animals: dict[str, AnimalChanged] = field(default_factory=dict)
+
+    def add_run(self, run: Run) -> None:
+        self.created.append(run)
+        self.runs[run.id] = run
+        self.live[run.subject_id] = run
+
+
+async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) -> Loaded:
+    """Lock the orders in key order, then read their lines and live runs."""
+    wanted = sorted(set(ids))
+    loaded = Loaded()
+    if not wanted:
+        return loaded
+    for row in await tx.fetch("select * from orders where id = any($1) order by id for update", wanted):
+        loaded.orders[row["id"]] = _order(row, now)
+    for row in await tx.fetch(
+        "select * from order_lines where order_id = any($1) order by order_id, line_no", wanted
+    ):
+        loaded.orders[row["order_id"]].lines.append(_line(row))
+    live = "select * from saga_runs where order_id = any($1) and state not in ('SUCCEEDED', 'FAILED')"
+    for row in await tx.fetch(live, wanted):
+        run = _run(row)
+        loaded.runs[run.id] = loaded.live[run.subject_id] = run
+    return loaded
+
+
+def _order(row: Any, now: datetime) -> Order:
+    return Order(
+        id=row["id"], customer_id=row["customer_id"], vendor_id=row["vendor_id"], currency=row["currency"], lines=[],
+        payment_token=row["payment_token"], pickup=Address.FromString(row["pickup"]),
+        ship_to=Address.FromString(row["ship_to"]), comment=row["comment"], created_at=row["created_at"],
+        updated_at=row["updated_at"], status=Status(row["status"]), former_status=row["former_status"],
+        reason=Reason.FromString(row["reason"]), cancel_reason=row["cancel_reason"], items_minor=row["items_minor"],
+        delivery_minor=row["delivery_minor"], tax_minor=row["tax_minor"], payment_id=row["payment_id"],
+        payment_status=row["payment_status"], payment_version=row["payment_version"], delivery_id=row["delivery_id"],
+        delivery_status=row["delivery_status"], delivery_version=row["delivery_version"], picked_up=row["picked_up"],
+        epoch=row["epoch"], last_seq=row["last_seq"], version=row["version"], trace_id=row["trace_id"], now=now,
+    )  # fmt: skip
+
+
+def _line(row: Any) -> Line:
+    return Line(
+        row["line_no"], row["product_id"], row["sku"], row["title"], row["kind"], row["quantity"],
+        row["unit_price_minor"], [AnimalFacts.FromString(c) for c in row["candidates"]], row["allowed_animals"],
+        row["animal_id"], row["animal_species"], row["animal_born_on"],
+    )  # fmt: skip
+
+
+def _run(row: Any) -> Run:
+    return Run(
+        row["id"], row["order_id"], row["definition"], row["definition_version"], State(row["state"]), row["step"],
+        row["epoch"], row["attempts"], row["deadline_at"], row["expires_at"], row["created_at"], row["updated_at"],
+        row["stop_requested"], Reason.FromString(row["reason"]), changed=False,
+    )  # fmt: skip
+
+
+INSERT_ORDERS = """
+insert into orders (id, customer_id, vendor_id, status, currency, items_minor, delivery_minor, tax_minor, total_minor,
+    payment_token, pickup, ship_to, comment, epoch, last_seq, version, trace_id, created_at, updated_at)
+select i, c, v, 'PENDING', cu, it, dm, tm, it + dm + tm, pt, pu, st, co, ep, ls, ve, tr, $1, $1
+from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[],
+    $10::bytea[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[])
+    as u (i, c, v, cu, it, dm, tm, pt, pu, st, co, ep, ls, ve, tr)
+"""
+INSERT_LINES = """
+insert into order_lines (order_id, line_no, product_id, sku, title, kind, quantity, unit_price_minor, candidates, animal_id)
+select o, n, p, s, t, k, q, m,
+    coalesce((select array_agg(b order by c) from unnest($10::int[], $11::bytea[]) as f (c, b) where c / 1000 = g), '{}'), a
+from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+    $9::uuid[], $12::int[]) as u (o, n, p, s, t, k, q, m, a, g)
+"""
+
+
+def insert_orders(tx: Transaction, orders: Sequence[Order], *, now: datetime) -> None:
+    """New orders with their lines; runs and events come with `save`."""
+    rows = [
+        (
+            o.id, o.customer_id, o.vendor_id, o.currency, o.items_minor, o.delivery_minor, o.tax_minor, o.payment_token,
+            o.pickup.SerializeToString(), o.ship_to.SerializeToString(), o.comment, o.epoch, o.last_seq, o.version,
+            o.trace_id,
+        )
+        for o in orders
+    ]  # fmt: skip
+    tx.write(INSERT_ORDERS, now, *_columns(rows))
+    lines = [(o.id, line) for o in orders for line in o.lines]
+    facts = [
+        (number * 1000 + place, fact.SerializeToString())
+        for number, (_, line) in enumerate(lines)
+        for place, fact in enumerate(line.candidates[:999])
+    ]
+    columns = _columns(
+        [
+            (i, x.line_no, x.product_id, x.sku, x.title, x.kind, x.quantity, x.unit_price_minor, x.animal_id)
+            for i, x in lines
+        ]
+    )
+    tx.write(INSERT_LINES, *columns, [n for n, _ in facts], [b for _, b in facts], list(range(len(lines))))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+UPDATE_ORDERS = """
+update orders o set status = s, former_status = f, reason = r, cancel_reason = c, payment_id = pi, payment_status = ps,
+    payment_version = pv, delivery_id = di, delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e,
+    last_seq = l, version = v, updated_at = t
+from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+    $9::text[], $10::text[], $11::bigint[], $12::boolean[], $13::bigint[], $14::bigint[], $15::bigint[],
+    $16::timestamptz[]) as u (i, s, f, r, c, pi, ps, pv, di, ds, dv, pu, e, l, v, t)
+where o.id = u.i
+"""
+INSERT_RUNS = """
+insert into saga_runs (id, order_id, definition, definition_version, state, step, epoch, attempts, deadline_at,
+    expires_at, stop_requested, reason, created_at, updated_at)
+select i, o, d, dv, s, st, e, a, dl, ex, sr, r, cr, $14
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::int[], $7::bigint[], $8::int[],
+    $9::timestamptz[], $10::timestamptz[], $11::boolean[], $12::bytea[], $13::timestamptz[])
+    as u (i, o, d, dv, s, st, e, a, dl, ex, sr, r, cr)
+"""
+UPDATE_RUNS = """
+update saga_runs g set state = s, step = st, epoch = e, attempts = a, deadline_at = dl, stop_requested = sr, reason = r,
+    updated_at = $9
+from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::timestamptz[], $7::boolean[], $8::bytea[])
+    as u (i, s, st, e, a, dl, sr, r)
+where g.id = u.i
+"""
+UPDATE_LINES = """
+update order_lines x set animal_id = a, animal_species = s, animal_born_on = b,
+    allowed_animals = case when al = '' then null else string_to_array(nullif(al, '-'), ',')::uuid[] end
+from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::date[], $6::text[]) as u (o, n, a, s, b, al)
+where x.order_id = u.o and x.line_no = u.n
+"""
+INSERT_EVENTS = """
+insert into order_events (order_id, seq, kind, title, detail, service, trace_id, at)
+select o, s, k, t, d, sv, tr, at
+from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+    as u (o, s, k, t, d, sv, tr, at)
+"""
+
+
+async def save(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
+    """Each changed aggregate once; every new fact also goes out as an OrderEvent."""
+    await save_views(tx, loaded)
+    changed = [order for order in loaded.orders.values() if order.changed]
+    if changed:
+        tx.write(UPDATE_ORDERS, *_columns([_order_row(order) for order in changed]))
+    await save_runs(tx, loaded, now=now)
+    lines = [(o.id, line) for o in loaded.orders.values() for line in o.lines if line.changed]
+    if lines:
+        tx.write(UPDATE_LINES, *_columns([_line_row(order_id, line) for order_id, line in lines]))
+    save_events(tx, loaded.orders.values())
+
+
+def _order_row(o: Order) -> tuple[Any, ...]:
+    return (
+        o.id, o.status, o.former_status, o.reason.SerializeToString(), o.cancel_reason, o.payment_id, o.payment_status,
+        o.payment_version, o.delivery_id, o.delivery_status, o.delivery_version, o.picked_up, o.epoch, o.last_seq,
+        o.version, o.updated_at,
+    )  # fmt: skip
+
+
+def _line_row(order_id: UUID, line: Line) -> tuple[Any, ...]:
+    allowed = "" if line.allowed_animals is None else ",".join(map(str, line.allowed_animals)) or "-"
+    return order_id, line.line_no, line.animal_id, line.animal_species, line.animal_born_on, allowed
+
+
+async def save_runs(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
+    """Updates first: an order has one live run at most, and a new one may follow the one that ends here."""
+    new = {run.id for run in loaded.created}
+    updated = [run for run in loaded.runs.values() if run.changed and run.id not in new]
+    if updated:
+        rows = [
+            (
+                r.id,
+                r.state,
+                r.step,
+                r.epoch,
+                r.attempts,
+                r.deadline_at,
+                r.stop_requested,
+                r.reason.SerializeToString(),
+            )
+            for r in updated
+        ]
+        tx.write(UPDATE_RUNS, *_columns(rows), now)
+    if loaded.created:
+        inserted = [
+            (
+                r.id, r.subject_id, r.definition, r.version, r.state, r.step, r.epoch, r.attempts, r.deadline_at,
+                r.expires_at, r.stop_requested, r.reason.SerializeToString(), r.created_at,
+            )
+            for r in loaded.created
+        ]  # fmt: skip
+        if updated:
+            await tx.flush()
+        tx.write(INSERT_RUNS, *_columns(inserted), now)
+
+
+def save_events(tx: Transaction, orders: Iterable[Order]) -> None:
+    rows = [
+        (o.id, e.seq, e.kind, e.title, e.detail, e.service, o.trace_id, e.at)
+        for o in orders
+        for e in o.events
+    ]
+    if not rows:
+        return
+    tx.write(INSERT_EVENTS, *_columns(rows))
+    for order in orders:
+        tx.send_all(_messages(order))
+
+
+def _messages(order: Order) -> Iterable[Outgoing]:
+    for event in order.events:
+        yield Outgoing(
+            OrderEvent(
+                order_id=str(order.id), seq=event.seq, kind=event.kind, title=event.title, detail=event.detail,
+                at=rfc3339(event.at), service=event.service, order_status=event.status, customer_id=order.customer_id,
+                vendor_id=str(order.vendor_id), reason=order.reason if order.reason.code else None,
+            ),
+            str(order.id),
+            vendor_id=str(order.vendor_id),
+        )  # fmt: skip
+
+
+UPSERT_VENDORS = """
+insert into vendor_views select i, n, a, v from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bigint[]) u (i, n, a, v)
+on conflict (id) do update set name = excluded.name, address = excluded.address, version = excluded.version
+where vendor_views.version < excluded.version
+"""
+UPSERT_PRODUCTS = """
+insert into product_views (id, vendor_id, sku, sku_folded, title, kind, price_minor, currency, status, facts, version)
+select i, ve, s, sf, t, k, p, c, st, f, v
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+    $9::bytea[], $10::bigint[], $11::text[]) u (i, ve, s, t, k, p, c, st, f, v, sf)
+on conflict (id) do update set sku = excluded.sku, sku_folded = excluded.sku_folded, title = excluded.title,
+    kind = excluded.kind, price_minor = excluded.price_minor, currency = excluded.currency, status = excluded.status,
+    facts = excluded.facts, version = excluded.version
+where product_views.version < excluded.version
+"""
+UPSERT_ANIMALS = """
+insert into animal_views (id, product_id, vendor_id, status, facts, version)
+select i, p, ve, s, f, v
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bigint[]) u (i, p, ve, s, f, v)
+on conflict (id) do update set status = excluded.status, facts = excluded.facts, version = excluded.version
+where animal_views.version < excluded.version
+"""
+
+
+async def save_views(tx: Transaction, loaded: Loaded) -> None:
+    """Snapshots of inventory, the highest version of each; in key order, as replicas may save the same."""
+    if loaded.vendors:
+        vendors = sorted(loaded.vendors.values(), key=lambda v: v.vendor_id)
+        rows = [(UUID(v.vendor_id), v.name, v.address.SerializeToString(), v.version) for v in vendors]
+        await tx.execute(UPSERT_VENDORS, *_columns(rows))
+    if loaded.products:
+        products = sorted(loaded.products.values(), key=lambda p: p.product_id)
+        await tx.execute(UPSERT_PRODUCTS, *_columns([_product_row(p) for p in products]))
+    if loaded.animals:
+        animals = sorted(loaded.animals.values(), key=lambda a: a.animal_id)
+        animal_rows = [
+            (
+                UUID(a.animal_id),
+                UUID(a.product_id),
+                UUID(a.vendor_id),
+                a.status,
+                a.facts.SerializeToString(),
+                a.version,
+            )
+            for a in animals
+        ]
+        await tx.execute(UPSERT_ANIMALS, *_columns(animal_rows))
+
+
+def _product_row(p: ProductChanged) -> tuple[Any, ...]:
+    return (
+        UUID(p.product_id), UUID(p.vendor_id), p.sku, p.title, p.kind, p.price.amount_minor, p.price.currency, p.status,
+        p.facts.SerializeToString(), p.version, p.sku.casefold(),
+    )  # fmt: skip
