@@ -1,0 +1,1 @@
+"""Inventory: vendors, products, stock, individual animals, and what orders hold of them."""

@@ -1,0 +1,1 @@
+"""Inventory's gRPC side: decode, authorise, call, encode."""

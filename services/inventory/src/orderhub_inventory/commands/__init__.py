@@ -1,0 +1,1 @@
+"""Inventory's decisions: pure functions over loaded state."""
