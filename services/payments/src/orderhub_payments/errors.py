@@ -1,0 +1,31 @@
+"""What payments refuses, with a stable code each."""
+
+from __future__ import annotations
+
+from orderhub_chassis.errors import Conflict, NotFound, Unprocessable
+
+
+class PaymentNotFound(NotFound):
+    """There is none, or it is a stranger's."""
+
+    code = "payments.not_found"
+
+
+class IllegalTransition(Conflict):
+    """Our own code asked for what the state does not allow: a bug, never an answer to a command."""
+
+    code = "payments.illegal_transition"
+
+
+class RefundExceedsCaptured(Unprocessable):
+    code = "payments.refund_exceeds_captured"
+
+
+class NotRefundable(Conflict):
+    """No money was captured, or all of it has been given back."""
+
+    code = "payments.not_refundable"
+
+
+class CurrencyMismatch(Unprocessable):
+    code = "payments.currency_mismatch"

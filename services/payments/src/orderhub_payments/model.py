@@ -1,0 +1,321 @@
+"""A payment, what is asked of the provider for it, and its transitions. Pure: no I/O, clock or ids inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from orderhub_payments.errors import IllegalTransition, RefundExceedsCaptured
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    AUTHORIZED = "AUTHORIZED"
+    CAPTURED = "CAPTURED"
+    VOIDED = "VOIDED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
+    DECLINED = "DECLINED"
+    FAILED = "FAILED"
+
+
+REFUNDABLE: Final = frozenset({Status.CAPTURED, Status.PARTIALLY_REFUNDED})
+"""Money is with us. A refund that is on its way does not change the status, only what is left to refund."""
+
+
+ENDED: Final = frozenset({Status.VOIDED, Status.REFUNDED, Status.DECLINED, Status.FAILED})
+"""No money is held or can move any more."""
+
+
+class Kind(StrEnum):
+    """What an intent asks for. REVERSE is decided when it is its turn: void, refund the rest, or nothing."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    REVERSE = "reverse"
+
+
+UNDOING: Final = frozenset({Kind.VOID, Kind.REFUND, Kind.REVERSE})
+
+
+class Stage(StrEnum):
+    """WAITING behind another intent, PENDING with the provider, DONE or FAILED by a definite answer."""
+
+    WAITING = "waiting"
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Payment:
+    """One order's payment. Money is in the currency's minor unit."""
+
+    id: UUID
+    order_id: UUID
+    customer_id: UUID
+    vendor_id: UUID
+    currency: str
+    amount: int
+    provider: str
+    status: Status = Status.PENDING
+    authorized: int = 0
+    captured: int = 0
+    refunded: int = 0
+    refund_pending: int = 0
+    provider_ref: str = ""
+    reason_code: str = ""
+    version: int = 1
+    changed: bool = False
+
+    @property
+    def refundable(self) -> int:
+        return self.captured - self.refunded - self.refund_pending
+
+    def authorize(self, provider_ref: str) -> None:
+        self._leave({Status.PENDING}, Status.AUTHORIZED)
+        self.authorized, self.provider_ref = self.amount, provider_ref
+
+    def decline(self, provider_ref: str, code: str) -> None:
+        self._leave({Status.PENDING}, Status.DECLINED)
+        self.provider_ref, self.reason_code = provider_ref, code
+
+    def fail(self, code: str) -> None:
+        self._leave({Status.PENDING}, Status.FAILED)
+        self.reason_code = code
+
+    def capture(self) -> None:
+        self._leave({Status.AUTHORIZED}, Status.CAPTURED)
+        self.captured = self.authorized
+
+    def void(self) -> None:
+        self._leave({Status.AUTHORIZED}, Status.VOIDED)
+
+    def keep(self, code: str) -> None:
+        """The provider refused to capture or to void: still authorized, and it is written down why."""
+        self._leave({Status.AUTHORIZED}, Status.AUTHORIZED)
+        self.reason_code = code
+
+    def grant_refund(self, amount: int) -> None:
+        """Set the amount aside; whatever else is asked from now on cannot have it."""
+        self._leave(REFUNDABLE, self.status)
+        if not 0 < amount <= self.refundable:
+            raise RefundExceedsCaptured(f"{amount} of {self.refundable} that can still be refunded")
+        self.refund_pending += amount
+
+    def settle_refund(self, amount: int) -> None:
+        self._end_refund(amount)
+        self.refunded += amount
+        self.status = Status.REFUNDED if self.refunded == self.captured else Status.PARTIALLY_REFUNDED
+
+    def return_refund(self, amount: int) -> None:
+        """The provider refused: the amount can be refunded again."""
+        self._end_refund(amount)
+
+    def _end_refund(self, amount: int) -> None:
+        self._leave(REFUNDABLE, self.status)
+        if not 0 < amount <= self.refund_pending:
+            raise IllegalTransition(f"payment {self.id}: no refund of {amount} is under way")
+        self.refund_pending -= amount
+
+    def _leave(self, allowed: set[Status] | frozenset[Status], to: Status) -> None:
+        if self.status not in allowed:
+            raise IllegalTransition(f"payment {self.id} is {self.status} and cannot become {to} by this")
+        self.status = to
+        self.version += 1
+        self.changed = True
+
+
+@dataclass(slots=True)
+class Intent:
+    """One effect outside: asked under `provider_key` until the answer is definite."""
+
+    id: UUID
+    payment_id: UUID
+    order_id: UUID
+    kind: Kind
+    amount: int
+    provider_key: str
+    saga: bytes
+    traceparent: str
+    stage: Stage
+    next_attempt_at: datetime
+    token: str = ""
+    reason: str = ""
+    refund_id: UUID | None = None
+    attempts: int = 0
+    lease_owner: str = ""
+    lease_until: datetime | None = None
+    told_unknown: bool = False
+    problem: str = ""
+    changed: bool = False
+    started: bool = False
+    """True when this transaction took it from waiting to pending."""
+
+    @property
+    def ended(self) -> bool:
+        return self.stage in (Stage.DONE, Stage.FAILED)
+
+    def start(self, kind: Kind, amount: int) -> None:
+        """Its turn has come."""
+        self._leave(Stage.WAITING, Stage.PENDING)
+        self.kind, self.amount, self.started = kind, amount, True
+
+    def skip(self) -> None:
+        """Its turn has come and there is nothing to do."""
+        self._leave(Stage.WAITING, Stage.DONE)
+
+    def succeed(self) -> None:
+        self._leave(Stage.PENDING, Stage.DONE)
+        self.token, self.problem = "", ""
+
+    def fail(self, problem: str) -> None:
+        self._leave(Stage.PENDING, Stage.FAILED)
+        self.token, self.problem = "", problem
+
+    def retry(self, at: datetime, problem: str) -> None:
+        """Not definite: the same key again, later, by anyone."""
+        self._leave(Stage.PENDING, Stage.PENDING)
+        self.next_attempt_at, self.lease_until, self.problem = at, None, problem
+
+    def lease(self, owner: str, until: datetime) -> None:
+        self.attempts += 1
+        self.lease_owner, self.lease_until = owner, until
+
+    def _leave(self, expected: Stage, to: Stage) -> None:
+        if self.stage is not expected:
+            raise IllegalTransition(f"intent {self.id} is {self.stage}, not {expected}")
+        self.stage = to
+        self.changed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A refund that was granted; `status` is pending, succeeded or failed."""
+
+    id: UUID
+    payment_id: UUID
+    order_id: UUID
+    amount: int
+    currency: str
+    reason: str
+    requested_by: str
+    status: str = "pending"
+
+
+# What is asked of a provider.
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    key: str
+    amount: int
+    currency: str
+    token: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    key: str
+    provider_ref: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    key: str
+    provider_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayBack:
+    key: str
+    provider_ref: str
+    amount: int
+    reference: str
+
+
+Operation: TypeAlias = Authorize | Capture | Void | PayBack
+
+
+# What a provider answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    provider_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    provider_ref: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Definite: the provider will never do this."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """Nothing has happened. `away`: the provider could not be reached at all."""
+
+    reason: str
+    away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have happened; the same key tells."""
+
+    reason: str
+    away: bool = False
+
+
+Result: TypeAlias = Authorized | Declined | Captured | Voided | Refunded | Rejected | Transient | Unknown
+
+
+def operation_of(intent: Intent, currency: str, provider_ref: str) -> Operation:
+    """What to ask for a pending intent. The same intent always makes the same operation."""
+    key = intent.provider_key
+    match intent.kind:
+        case Kind.AUTHORIZE:
+            return Authorize(key, intent.amount, currency, intent.token, str(intent.order_id))
+        case Kind.CAPTURE:
+            return Capture(key, provider_ref, intent.amount)
+        case Kind.VOID:
+            return Void(key, provider_ref)
+        case Kind.REFUND:
+            return PayBack(key, provider_ref, intent.amount, str(intent.refund_id))
+        case Kind.REVERSE:
+            raise IllegalTransition(f"intent {intent.id} has not been decided yet")
+
+
+def backoff(attempts: int, *, first: timedelta, longest: timedelta, roll: float) -> timedelta:
+    """Doubles from `first` to `longest`; `roll` in [0, 1) spreads it over the upper half."""
+    full = min(first * 2 ** min(attempts - 1, 20), longest)
+    return full * (0.5 + roll / 2)

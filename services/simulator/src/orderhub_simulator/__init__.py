@@ -1,0 +1,1 @@
+"""The card provider's stand-in for development and tests: a party of its own, known to payments only."""
