@@ -1,0 +1,1 @@
+"""Pure decisions of the delivery service, one file per use case."""
