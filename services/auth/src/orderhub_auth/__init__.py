@@ -1,0 +1,1 @@
+"""OrderHub auth service."""

@@ -1,0 +1,138 @@
+"""Auth's use cases: make a user, log in, refresh, log out. Each is one transaction; hashing stays outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from orderhub_chassis.db import Database, Transaction
+from orderhub_chassis.messages import Outgoing
+from orderhub_contracts.events.v1.events_pb2 import UserRegistered
+
+from orderhub_auth import errors, model, queries, store, tokens
+from orderhub_auth.model import Exchange, User
+from orderhub_auth.passwords import Passwords
+from orderhub_auth.tokens import Issuer
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a login or a refresh gives."""
+
+    user: User
+    access_token: str
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user as asked for, not yet checked."""
+
+    email: str
+    password: str
+    roles: Collection[str]
+    vendor_id: str = ""
+    name: str = ""
+
+
+async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified: bool) -> User:
+    """The user with its hash; raises Invalid that names the field."""
+    email = model.normal_email(new.email)
+    model.check_password(new.password, email)
+    roles, vendor_id = model.checked_roles(new.roles, new.vendor_id)
+    name = model.checked_name(new.name)
+    hash = await passwords.hash(new.password)
+    return User(db.new_id(), email, name, hash, roles, vendor_id, verified, False, db.clock.now())
+
+
+async def add_user(tx: Transaction, user: User) -> None:
+    """Raises EmailTaken."""
+    await store.insert_user(tx, user)
+    event = UserRegistered(user_id=str(user.id), roles=user.roles)
+    tx.send(Outgoing(event, str(user.id), actor=str(user.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Users and their sessions."""
+
+    db: Database
+    passwords: Passwords
+    issuer: Issuer
+    refresh_lifetime: timedelta
+    refresh_grace: timedelta
+
+    async def register(self, email: str, password: str, name: str) -> Granted:
+        """A customer, logged in at once."""
+        new = NewUser(email, password, ("customer",), name=name)
+        user = await checked(self.db, self.passwords, new, verified=False)
+
+        async def work(tx: Transaction) -> Granted:
+            await add_user(tx, user)
+            return await self._open_session(tx, user)
+
+        return await self.db.run(work)
+
+    async def login(self, email: str, password: str) -> Granted:
+        """Raises WrongCredentials for an unknown address and for a wrong password alike."""
+        normal = model.email_or_none(email)
+        user = await queries.user_by_email(self.db, normal) if normal else None
+        right = await self.passwords.verify(password, user.password_hash if user else None)
+        if user is None or not right:
+            raise errors.WrongCredentials
+        rehashed = await self.passwords.hash(password) if self._outdated(user) else None
+        return await self.db.run(lambda tx: self._login(tx, user, rehashed))
+
+    async def refresh(self, refresh_token: str) -> Granted:
+        """Rotate. A token that was spent before ends the session; that is committed before it raises."""
+        granted = await self.db.run(lambda tx: self._refresh(tx, tokens.hash_of(refresh_token)))
+        if granted is None:
+            raise errors.RefreshRefused
+        return granted
+
+    async def logout(self, refresh_token: str) -> None:
+        """End the token's session. An unknown token is as good as logged out (RFC 7009, section 2.2)."""
+
+        async def work(tx: Transaction) -> None:
+            if presented := await store.load_presented(tx, tokens.hash_of(refresh_token)):
+                await store.revoke_session(tx, presented.session_id, "logout", now=self.db.clock.now())
+
+        await self.db.run(work)
+
+    def _outdated(self, user: User) -> bool:
+        return self.passwords.outdated(user.password_hash)
+
+    async def _login(self, tx: Transaction, found: User, rehashed: str | None) -> Granted:
+        if rehashed:
+            await store.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
+        return await self._open_session(tx, await store.load_user(tx, found.id))
+
+    async def _refresh(self, tx: Transaction, hash: bytes) -> Granted | None:
+        now = self.db.clock.now()
+        presented = await store.load_presented(tx, hash)
+        verdict = model.judge_refresh(presented, now=now, grace=self.refresh_grace)
+        if presented is None or verdict is Exchange.REFUSE:
+            return None
+        if verdict is Exchange.REVOKE_SESSION:
+            await store.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
+            return None
+        user = await store.load_user(tx, presented.user_id)
+        await store.spend(tx, hash, presented.session_id, now=now, until=now + self.refresh_lifetime)
+        return await self._grant(tx, user, presented.session_id)
+
+    async def _open_session(self, tx: Transaction, user: User) -> Granted:
+        now, session_id = self.db.clock.now(), self.db.new_id()
+        until = now + self.refresh_lifetime
+        await store.insert_session(tx, session_id, user.id, now=now, until=until)
+        return await self._grant(tx, user, session_id)
+
+    async def _grant(self, tx: Transaction, user: User, session_id: UUID) -> Granted:
+        """The one gate: no way to a token leads around it."""
+        if user.disabled:
+            raise errors.UserDisabled
+        now, refresh_token = self.db.clock.now(), tokens.new_refresh_token()
+        await store.insert_refresh_token(tx, tokens.hash_of(refresh_token), session_id, now=now)
+        access_token = self.issuer.access_token(user, session_id, jti=self.db.new_id(), now=now)
+        return Granted(user, access_token, refresh_token)

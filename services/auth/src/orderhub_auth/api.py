@@ -1,0 +1,112 @@
+"""Auth over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from orderhub_chassis import idempotency
+from orderhub_chassis.calls import current_call
+from orderhub_chassis.clock import rfc3339
+from orderhub_chassis.cursors import Cursors, page_limit
+from orderhub_chassis.db import Transaction
+from orderhub_chassis.errors import Failure, invalid_field
+from orderhub_contracts.auth.v1 import auth_pb2 as pb
+from orderhub_contracts.auth.v1 import auth_pb2_grpc
+
+from orderhub_auth import accounts, errors, metrics, model, queries
+from orderhub_auth.accounts import Accounts, Granted, NewUser
+from orderhub_auth.model import User
+
+REPLAYED = ("x-idempotency-replayed", "true")
+
+
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
+    def __init__(self, uses: Accounts, cursors: Cursors, jwks: str, jwks_max_age: timedelta) -> None:
+        self._uses = uses
+        self._cursors = cursors
+        self._jwks = pb.GetJwksResponse(jwks_json=jwks, max_age_seconds=int(jwks_max_age.total_seconds()))
+
+    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.TokenPair:
+        made = self._uses.register(request.email, request.password, request.name)
+        return self._pair(await _counted("register", made))
+
+    async def Login(self, request: pb.LoginRequest, context: Any) -> pb.TokenPair:
+        return self._pair(await _counted("login", self._uses.login(request.email, request.password)))
+
+    async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.TokenPair:
+        return self._pair(await _counted("refresh", self._uses.refresh(request.refresh_token)))
+
+    async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
+        await self._uses.logout(request.refresh_token)
+        return pb.LogoutResponse()
+
+    async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.User:
+        caller = current_call.get().caller
+        caller.need(*model.ROLES)
+        user = await queries.user_by_id(self._uses.db, UUID(caller.user_id))
+        if user is None:
+            raise errors.UserNotFound
+        return encoded(user)
+
+    async def GetJwks(self, request: pb.GetJwksRequest, context: Any) -> pb.GetJwksResponse:
+        return self._jwks
+
+    async def CreateUser(self, request: pb.CreateUserRequest, context: Any) -> pb.User:
+        call = current_call.get()
+        call.caller.need("operator", "service")
+        new = NewUser(request.email, request.password, request.roles, request.vendor_id, request.name)
+        user = await accounts.checked(self._uses.db, self._uses.passwords, new, verified=True)
+
+        async def work(tx: Transaction) -> pb.User:
+            await accounts.add_user(tx, user)
+            return encoded(user)
+
+        answer, replayed = await idempotency.once(self._uses.db, call, "auth.CreateUser", pb.User, work)
+        if replayed:
+            await context.send_initial_metadata((REPLAYED,))
+        return answer
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
+        current_call.get().caller.need("operator", "service")
+        if request.role and request.role not in model.ROLES:
+            raise invalid_field("/query/role", "enum", f"must be one of {', '.join(sorted(model.ROLES))}")
+        limit, scope = page_limit(request.page.limit), f"users:{request.role}"
+        before = self._before(scope, request.page.cursor)
+        users = await queries.list_users(self._uses.db, role=request.role, before=before, limit=limit + 1)
+        following = self._cursors.encode(scope, [str(users[limit - 1].id)]) if len(users) > limit else ""
+        return pb.ListUsersResponse(items=map(encoded, users[:limit]), next_cursor=following)
+
+    def _before(self, scope: str, cursor: str) -> UUID | None:
+        return UUID(self._cursors.decode(scope, cursor)[0]) if cursor else None
+
+    def _pair(self, granted: Granted) -> pb.TokenPair:
+        return pb.TokenPair(
+            access_token=granted.access_token,
+            refresh_token=granted.refresh_token,
+            token_type="Bearer",
+            expires_in=int(self._uses.issuer.lifetime.total_seconds()),
+            refresh_expires_in=int(self._uses.refresh_lifetime.total_seconds()),
+            user=encoded(granted.user),
+        )
+
+
+async def _counted(grant: str, work: Awaitable[Granted]) -> Granted:
+    outcome = "granted"
+    try:
+        return await work
+    except Failure as failure:
+        outcome = failure.code
+        raise
+    finally:
+        metrics.TOKENS.labels(grant, outcome).inc()
+
+
+def encoded(user: User) -> pb.User:
+    return pb.User(
+        id=str(user.id), email=user.email, roles=user.roles, email_verified=user.email_verified,
+        vendor_id=str(user.vendor_id or ""), created_at=rfc3339(user.created_at), disabled=user.disabled,
+        name=user.name,
+    )  # fmt: skip

@@ -1,0 +1,51 @@
+"""How auth refuses, with the stable codes that clients rely on."""
+
+from __future__ import annotations
+
+from orderhub_chassis.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+
+
+class WrongCredentials(Unauthenticated):
+    """One answer for an unknown address and for a wrong password."""
+
+    code = "auth.wrong_credentials"
+
+    def __init__(self) -> None:
+        super().__init__("the e-mail address or the password is wrong")
+
+
+class UserDisabled(Forbidden):
+    code = "auth.user_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("this user is disabled")
+
+
+class RefreshRefused(Unauthenticated):
+    """Unknown, expired, revoked or stolen: the client is told the same."""
+
+    code = "auth.refresh_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the refresh token is not valid any more: log in again")
+
+
+class EmailTaken(Conflict):
+    code = "auth.email_taken"
+
+    def __init__(self) -> None:
+        super().__init__("there is a user with this e-mail address already")
+
+
+class UserNotFound(NotFound):
+    code = "auth.user_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such user")
+
+
+class PasswordsBusy(Unavailable):
+    code = "auth.busy"
+
+    def __init__(self) -> None:
+        super().__init__("too many logins at once", retry_after=1)

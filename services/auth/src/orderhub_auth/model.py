@@ -1,0 +1,117 @@
+"""Users, sessions and refresh tokens: what is valid, and what a refresh token presented again means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+from uuid import UUID
+
+from orderhub_chassis.errors import FieldError, Invalid, invalid_field
+
+ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
+PASSWORD_LENGTH: Final = range(10, 201)
+NAME_LENGTH: Final = 200
+EMAIL_LENGTH: Final = 254
+EMAIL: Final = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+"""The addresses that HTML's e-mail input takes, with a dot in the domain."""
+MOST_USES: Final = 4
+"""Exchanges of one refresh token: the first, and a few concurrent ones within the grace time."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: UUID
+    email: str
+    name: str
+    password_hash: str
+    roles: tuple[str, ...]
+    vendor_id: UUID | None
+    email_verified: bool
+    disabled: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token that was presented, as it stands in the database, with its session."""
+
+    session_id: UUID
+    user_id: UUID
+    spent_at: datetime | None
+    uses: int
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class Exchange(Enum):
+    """What a presented refresh token is worth."""
+
+    ROTATE = auto()
+    REFUSE = auto()
+    # Spent before: somebody has a copy. The whole session ends (RFC 9700, section 4.14.2).
+    REVOKE_SESSION = auto()
+
+
+def judge_refresh(token: Presented | None, *, now: datetime, grace: timedelta) -> Exchange:
+    """Two tabs of one browser may refresh at once; a token that comes back later was copied."""
+    if token is None or token.revoked_at is not None or token.expires_at <= now:
+        return Exchange.REFUSE
+    if token.spent_at is None:
+        return Exchange.ROTATE
+    in_grace = now - token.spent_at <= grace and token.uses < MOST_USES
+    return Exchange.ROTATE if in_grace else Exchange.REVOKE_SESSION
+
+
+def email_or_none(email: str) -> str | None:
+    """Trimmed and in lower case; None for what is no address."""
+    normal = email.strip().lower()
+    return normal if len(normal) <= EMAIL_LENGTH and EMAIL.fullmatch(normal) else None
+
+
+def normal_email(email: str) -> str:
+    """Raises Invalid that names /email."""
+    if normal := email_or_none(email):
+        return normal
+    raise invalid_field("/email", "email", "is not an e-mail address")
+
+
+def checked_name(name: str) -> str:
+    """Raises Invalid that names /name."""
+    trimmed = name.strip()
+    if len(trimmed) > NAME_LENGTH or not trimmed.isprintable():
+        raise invalid_field("/name", "name", f"must be at most {NAME_LENGTH} printable characters")
+    return trimmed
+
+
+def check_password(password: str, email: str) -> None:
+    """Long, and not the address itself; no rules of composition (NIST SP 800-63B, section 3.1.1.2)."""
+    if len(password) not in PASSWORD_LENGTH:
+        first, last = PASSWORD_LENGTH[0], PASSWORD_LENGTH[-1]
+        raise invalid_field("/password", "length", f"must have {first} to {last} characters")
+    if password.strip().lower() == email:
+        raise invalid_field("/password", "password.is_email", "must not be the e-mail address")
+
+
+def checked_roles(roles: Collection[str], vendor_id: str) -> tuple[tuple[str, ...], UUID | None]:
+    """Sorted roles, and the vendor that exactly the role vendor has."""
+    unknown = sorted(set(roles) - ROLES)
+    if unknown or not roles:
+        raise invalid_field("/roles", "enum", f"must be some of {', '.join(sorted(ROLES))}")
+    if ("vendor" in roles) != bool(vendor_id):
+        raise invalid_field("/vendor_id", "vendor_id", "is needed for the role vendor, and only for it")
+    return tuple(sorted(set(roles))), _uuid_or_none(vendor_id)
+
+
+def _uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError as error:
+        field = FieldError("/vendor_id", "format", "is not a UUID")
+        raise Invalid("/vendor_id: is not a UUID", code="format", errors=(field,)) from error

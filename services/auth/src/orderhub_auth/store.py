@@ -1,0 +1,123 @@
+"""The SQL of auth's writes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from orderhub_chassis.db import Transaction
+
+from orderhub_auth.errors import EmailTaken
+from orderhub_auth.keys import StoredKey
+from orderhub_auth.model import Presented, User
+
+INSERT_USER = """
+insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+"""
+SET_USER = """
+update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, updated_at = $6
+where email = $1 returning *
+"""
+LOAD_PRESENTED = """
+select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at
+from refresh_tokens t join sessions s on s.id = t.session_id
+where t.token_hash = $1 for update of s, t
+"""
+SIGNING_KEYS = "select kid, public_jwk, sealed from signing_keys order by created_at desc, kid"
+KEY_CREATION_LOCK = 7_110_517
+
+
+def user_from(row: Any) -> User:
+    return User(
+        row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
+        row["email_verified"], row["disabled"], row["created_at"],
+    )  # fmt: skip
+
+
+async def insert_user(tx: Transaction, user: User) -> None:
+    """Raises EmailTaken."""
+    try:
+        await tx.execute(
+            INSERT_USER, user.id, user.email, user.name, user.password_hash, list(user.roles), user.vendor_id,
+            user.email_verified, user.disabled, user.created_at,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise EmailTaken from error
+
+
+async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None:
+    """Give the user of that address this password, these roles and this vendor; None where there is none."""
+    row = await tx.fetchrow(
+        SET_USER, user.email, user.password_hash, list(user.roles), user.vendor_id, user.name, now
+    )
+    return user_from(row) if row else None
+
+
+async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: datetime) -> None:
+    await tx.execute("update users set password_hash = $2, updated_at = $3 where id = $1", user_id, hash, now)
+
+
+async def load_user(tx: Transaction, user_id: UUID) -> User:
+    row = await tx.fetchrow("select * from users where id = $1 for share", user_id)
+    return user_from(row)
+
+
+async def insert_session(tx: Transaction, id: UUID, user_id: UUID, *, now: datetime, until: datetime) -> None:
+    await tx.execute(
+        "insert into sessions (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)",
+        id, user_id, now, until,
+    )  # fmt: skip
+
+
+async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime) -> None:
+    await tx.execute(
+        "insert into refresh_tokens (token_hash, session_id, issued_at) values ($1, $2, $3)",
+        hash, session_id, now,
+    )  # fmt: skip
+
+
+async def load_presented(tx: Transaction, hash: bytes) -> Presented | None:
+    row = await tx.fetchrow(LOAD_PRESENTED, hash)
+    return Presented(**dict(row)) if row else None
+
+
+async def spend(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime, until: datetime) -> None:
+    """The grace time counts from the first use; the session lives on."""
+    await tx.execute(
+        "update refresh_tokens set spent_at = coalesce(spent_at, $2), uses = uses + 1 where token_hash = $1",
+        hash, now,
+    )  # fmt: skip
+    await tx.execute("update sessions set expires_at = $2 where id = $1", session_id, until)
+
+
+async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetime) -> None:
+    await tx.execute(
+        "update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null",
+        id, now, reason,
+    )  # fmt: skip
+
+
+async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
+    """Delete sessions that ended before then, with their tokens; returns how many."""
+    done = await tx.execute(
+        "delete from sessions where id in (select id from sessions where expires_at < $1 limit $2)",
+        before,
+        limit,
+    )
+    return int(done.split()[-1])
+
+
+async def signing_keys(tx: Transaction) -> list[StoredKey]:
+    """Newest first, after waiting for whoever makes the first one just now."""
+    await tx.execute("select pg_advisory_xact_lock($1)", KEY_CREATION_LOCK)
+    return [StoredKey(*row) for row in await tx.fetch(SIGNING_KEYS)]
+
+
+async def insert_signing_key(tx: Transaction, key: StoredKey, *, now: datetime) -> None:
+    await tx.execute(
+        "insert into signing_keys (kid, public_jwk, sealed, created_at) values ($1, $2, $3, $4)",
+        key.kid, key.public_jwk, key.sealed, now,
+    )  # fmt: skip

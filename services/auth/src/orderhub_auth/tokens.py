@@ -1,0 +1,54 @@
+"""Access tokens (JWT profile of RFC 9068, ES256) and the opaque refresh tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from orderhub_auth.keys import ALGORITHM
+from orderhub_auth.model import User
+
+REFRESH_PREFIX: Final = "ohr_"
+"""Lets secret scanners recognise a leaked token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs, with which key, for whom and how long."""
+
+    key: ECKey
+    kid: str
+    issuer: str
+    audience: str
+    lifetime: timedelta
+
+    def access_token(self, user: User, session_id: UUID, *, jti: UUID, now: datetime) -> str:
+        issued = int(now.timestamp())
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": str(user.id),
+            "sid": str(session_id),
+            "jti": str(jti),
+            "iat": issued,
+            "exp": issued + int(self.lifetime.total_seconds()),
+            "roles": list(user.roles),
+            "vendor_id": str(user.vendor_id or ""),
+            "email_verified": user.email_verified,
+        }
+        return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": self.kid}, claims, self.key)
+
+
+def new_refresh_token() -> str:
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_of(refresh_token: str) -> bytes:
+    return hashlib.sha256(refresh_token.encode()).digest()

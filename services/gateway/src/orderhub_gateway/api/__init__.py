@@ -1,0 +1,1 @@
+"""The public routes: decode, call the owning service, encode. One module per area of the API."""

@@ -1,0 +1,84 @@
+"""Opens, wires and closes the gateway; the only room that knows all the others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderhub_chassis import http
+from orderhub_chassis.calls import InternalTokens
+from orderhub_chassis.cursors import Cursors
+from orderhub_chassis.health import Readiness
+from orderhub_chassis.service import Surroundings
+
+from orderhub_gateway import clients, routing
+from orderhub_gateway.edge import Edge
+from orderhub_gateway.limits import Limiter
+from orderhub_gateway.settings import Settings
+from orderhub_gateway.verifier import Verifier
+
+KEEP_ALIVE_SECONDS = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The running gateway; `port` is the one that was really bound."""
+
+    readiness: Readiness
+    port: int
+
+
+class GatedReadiness(Readiness):
+    """Not ready before a file exists: whoever sets the installation up makes it when all is done."""
+
+    def __init__(self, file: Path | None) -> None:
+        super().__init__()
+        self._file = file
+
+    def report(self) -> dict[str, str]:
+        self._look()
+        return super().report()
+
+    @property
+    def ok(self) -> bool:
+        self._look()
+        return self.opened and not self.reasons
+
+    def _look(self) -> None:
+        if self._file is None or self._file.exists():
+            self.ready("setup")
+        else:
+            self.unready("setup", "the installation is being set up")
+
+
+@asynccontextmanager
+async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
+    """Raises PortTaken when somebody else listens on the port."""
+    readiness = GatedReadiness(settings.ready_file)
+    tokens = InternalTokens(settings.internal_key.get_secret_value(), around.clock)
+    async with AsyncExitStack() as stack:
+        peers = await stack.enter_async_context(clients.connect(settings, tokens))
+        limiter = Limiter(settings.redis_url.get_secret_value())
+        stack.push_async_callback(limiter.close)
+        verifier = Verifier(peers.jwks, around.clock, issuer=settings.public_url, audience=settings.audience)
+        app = routing.application(settings, peers, limiter, readiness)
+        app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
+        edge = Edge(app, settings, verifier, limiter)
+        port = await stack.enter_async_context(_serve(edge, settings))
+        readiness.opened = True
+        yield Service(readiness, port)
+        readiness.opened = False
+
+
+def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:
+    return http.serve(
+        edge,
+        host=settings.host,
+        port=settings.port,
+        grace=settings.shutdown_grace.total_seconds(),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # uvicorn would believe X-Forwarded-For of anybody on this machine; whom to believe is a setting of ours.
+        proxy_headers=False,
+    )

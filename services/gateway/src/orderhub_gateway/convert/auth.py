@@ -1,0 +1,42 @@
+"""Users and tokens."""
+
+from __future__ import annotations
+
+from orderhub_contracts.auth.v1 import auth_pb2
+
+from orderhub_gateway.schemas.auth import TokenPair, User, UserEntry
+
+
+def user(message: auth_pb2.User) -> User:
+    return User(
+        id=message.id,
+        email=message.email,
+        name=message.name,
+        roles=list(message.roles),
+        email_verified=message.email_verified,
+        vendor_id=message.vendor_id or None,
+    )
+
+
+def user_entry(message: auth_pb2.User) -> UserEntry:
+    return UserEntry(
+        id=message.id,
+        email=message.email,
+        name=message.name,
+        roles=list(message.roles),
+        email_verified=message.email_verified,
+        vendor_id=message.vendor_id or None,
+        disabled=message.disabled,
+        created_at=message.created_at,
+    )
+
+
+def token_pair(message: auth_pb2.TokenPair) -> TokenPair:
+    return TokenPair(
+        access_token=message.access_token,
+        refresh_token=message.refresh_token,
+        token_type=message.token_type,
+        expires_in=message.expires_in,
+        refresh_expires_in=message.refresh_expires_in,
+        user=user(message.user),
+    )

@@ -1,0 +1,318 @@
+"""The outermost layer, around Litestar: what every request goes through, in this order.
+
+request id and trace, CORS, the request line, who calls, rate limit, time limit; then the headers of the answer,
+HEAD, metrics. Plain ASGI in one place, since it runs for every request (14 µs) and its order matters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from orderhub_chassis import metrics as chassis_metrics
+from orderhub_chassis.calls import ANONYMOUS, Call, Caller, current_call
+from orderhub_chassis.errors import Failure
+from orderhub_chassis.ids import uuid7
+from orderhub_chassis.telemetry import child_of, current_traceparent, log
+
+from orderhub_gateway import problems
+from orderhub_gateway.errors import (
+    BadRequest,
+    KeyMalformed,
+    LimitReached,
+    NotAcceptable,
+    TimedOut,
+    TokenRefused,
+    TooSlow,
+    bad_field,
+)
+from orderhub_gateway.limits import Limiter, Policy
+from orderhub_gateway.responses import Raw
+from orderhub_gateway.settings import Settings
+from orderhub_gateway.verifier import Verifier
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+API: Final = "/api/"
+AUTH: Final = "/api/v1/auth/"
+PAYMENTS: Final = "/api/v1/payments"
+TOKENLESS: Final = frozenset(AUTH + name for name in ("login", "register", "refresh", "logout"))
+"""Routes that never look at a token: an expired one must not keep anybody from logging in."""
+READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+KNOWN_METHODS: Final = READS | {"POST", "PUT", "PATCH", "DELETE"}
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
+ACCEPTABLE: Final = frozenset({b"application/*", b"application/problem+json"})
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+EXPOSED: Final = (
+    b"ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed,"
+    b" Preference-Applied"
+)
+SLOW_SECONDS: Final = 2.0
+PREFLIGHT: Final = Raw(
+    204,
+    b"",
+    [
+        (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
+        (
+            b"access-control-allow-headers",
+            b"Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, X-Request-Id, Traceparent",
+        ),
+        (b"access-control-max-age", b"600"),
+    ],
+)
+
+
+@dataclass(slots=True)
+class Context:
+    """One request, as the routes see it: `scope["orderhub"]`. `headers` go out with whatever answers it."""
+
+    call: Call
+    address: str
+    content_type: bytes
+    content_length: int
+    prefer: str
+    headers: list[tuple[bytes, bytes]]
+    status: int = 500
+    started: bool = False
+    body_complete: bool = False
+
+
+class Edge:
+    """The ASGI app that uvicorn serves."""
+
+    def __init__(self, app: App, settings: Settings, verifier: Verifier, limiter: Limiter) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._limiter = limiter
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
+        self._proxies = settings.trusted_proxies
+        self._seconds = settings.request_limit.total_seconds()
+        rate, burst = settings.rate_per_principal, settings.burst_per_principal
+        self._per_principal = Policy("principal", rate, burst)
+        self._payments = Policy("payments", rate, burst, essential=True)
+        self._per_address = Policy("address", settings.rate_per_address, settings.burst_per_address)
+        auth_rate, auth_burst = settings.auth_rate_per_address, settings.auth_burst_per_address
+        self._auth = Policy("auth", auth_rate, auth_burst, essential=True)
+        self._observers: dict[tuple[str, str, int], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        begun, method = time.perf_counter(), scope["method"]
+        headers = dict(scope["headers"])
+        context = scope["orderhub"] = _context(headers, client_address(scope, headers, self._proxies))
+        self._cross_origin(headers, context)
+        if method == "HEAD":
+            scope["method"] = "GET"
+        answering = _answering(context, send, bare=method == "HEAD")
+        await self._serve(scope, headers, context, _receiving(context, receive), answering)
+        self._observe(scope, method, context, time.perf_counter() - begun)
+
+    async def _serve(
+        self, scope: Scope, headers: dict[bytes, bytes], context: Context, receive: Receive, send: Send
+    ) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                if self._is_preflight(scope, headers):
+                    await PREFLIGHT.send_over(scope, receive, send)
+                else:
+                    await self._admit(scope, headers, context)
+                    await self._app(scope, receive, send)
+        except TimeoutError:
+            await problems.answer(_given_up(context)).send_over(scope, receive, send)
+        except Failure as failure:
+            await problems.answer(failure).send_over(scope, receive, send)
+
+    async def _admit(self, scope: Scope, headers: dict[bytes, bytes], context: Context) -> None:
+        """Raises a Failure for whoever does not come in."""
+        check_query(scope["query_string"])
+        path = scope["path"]
+        if not path.startswith(API):
+            return
+        check_accept(headers.get(b"accept", b"*/*"))
+        key = context.call.idempotency_key
+        if key and not IDEMPOTENCY_KEY.fullmatch(key):
+            raise KeyMalformed
+        caller = await self._caller(path, headers, context)
+        if caller is not ANONYMOUS:
+            money = path.startswith(PAYMENTS) and scope["method"] not in READS
+            await self._limit(self._payments if money else self._per_principal, caller.user_id, context)
+            context.call = _called_by(caller, context.call)
+        current_call.set(context.call)
+
+    async def _caller(self, path: str, headers: dict[bytes, bytes], context: Context) -> Caller:
+        """Who calls. Where there is no principal, or none that is real, the address is counted."""
+        if path in TOKENLESS:
+            await self._limit(self._auth, context.address, context)
+            return ANONYMOUS
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            await self._limit(self._per_address, context.address, context)
+            return ANONYMOUS
+        try:
+            return await self._verified(authorization)
+        except TokenRefused:
+            await self._limit(self._per_address, context.address, context)
+            raise
+
+    async def _verified(self, authorization: bytes) -> Caller:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not token:
+            raise TokenRefused("Authorization must be: Bearer <access token>")
+        return self._verifier.known(token) or await self._verifier.verify(token)
+
+    async def _limit(self, policy: Policy, key: str, context: Context) -> None:
+        verdict = await self._limiter.take(policy, key)
+        context.headers.append((b"ratelimit-policy", policy.header))
+        remaining = b'"%s";r=%d;t=%d' % (policy.name.encode(), verdict.remaining, verdict.reset)
+        context.headers.append((b"ratelimit", remaining))
+        if not verdict.allowed:
+            raise LimitReached(verdict.retry_after)
+
+    def _cross_origin(self, headers: dict[bytes, bytes], context: Context) -> None:
+        """CORS by an allow list: a browser keeps the answer from the scripts of any other origin."""
+        if not self._origins:
+            return
+        context.headers.append((b"vary", b"Origin"))
+        if (origin := headers.get(b"origin", b"")) in self._origins:
+            context.headers += [
+                (b"access-control-allow-origin", origin),
+                (b"access-control-expose-headers", EXPOSED),
+            ]
+
+    def _is_preflight(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        return (
+            scope["method"] == "OPTIONS"
+            and b"access-control-request-method" in headers
+            and headers.get(b"origin", b"") in self._origins
+        )
+
+    def _observe(self, scope: Scope, method: str, context: Context, seconds: float) -> None:
+        labels = (scope.get("path_template") or "other", method, context.status)
+        if labels not in self._observers:
+            route, known, status = labels[0], method if method in KNOWN_METHODS else "other", str(labels[2])
+            self._observers[labels] = chassis_metrics.HTTP_SERVER_SECONDS.labels(
+                "gateway", route, known, status
+            )
+        self._observers[labels].observe(seconds)
+        if context.status >= 500 or seconds > SLOW_SECONDS:
+            log("gateway").warning(
+                "http.request", route=labels[0], method=method, status=context.status,
+                seconds=round(seconds, 3), request_id=context.call.request_id,
+            )  # fmt: skip
+
+
+def _context(headers: dict[bytes, bytes], address: str) -> Context:
+    """Takes over the client's request id and trace, or begins new ones."""
+    given = headers.get(b"x-request-id", b"")
+    request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7()).encode()
+    traceparent = child_of(headers.get(b"traceparent", b"").decode("latin-1"))
+    current_traceparent.set(traceparent)
+    call = Call(
+        request_id=request_id.decode(),
+        traceparent=traceparent,
+        idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1"),
+        if_match=headers.get(b"if-match", b"").decode("latin-1"),
+    )
+    return Context(
+        call,
+        address,
+        headers.get(b"content-type", b""),
+        int(headers.get(b"content-length", b"0")),
+        headers.get(b"prefer", b"").decode("latin-1"),
+        [(b"x-request-id", request_id), (b"traceparent", traceparent.encode()), NOSNIFF],
+    )
+
+
+def _called_by(caller: Caller, call: Call) -> Call:
+    return Call(caller, call.request_id, call.traceparent, call.idempotency_key, b"", call.if_match)
+
+
+def _answering(context: Context, send: Send, *, bare: bool) -> Send:
+    """Adds the headers that every answer has; `bare` keeps the body back (HEAD)."""
+
+    async def answering(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            context.started, context.status = True, message["status"]
+            message["headers"] = [*message["headers"], *context.headers]
+        elif bare:
+            message = {**message, "body": b""}
+        await send(message)
+
+    return answering
+
+
+def _receiving(context: Context, receive: Receive) -> Receive:
+    async def receiving() -> Message:
+        message = await receive()
+        context.body_complete = not message.get("more_body", False)
+        return message
+
+    return receiving
+
+
+def _given_up(context: Context) -> Failure:
+    """Time is up: whose fault it is depends on whether the client had sent all of its request."""
+    if context.started:
+        raise TimeoutError("the answer had begun")
+    return TimedOut() if context.body_complete else TooSlow()
+
+
+def check_query(query: bytes) -> None:
+    """Raises a Failure for a query that is no UTF-8, has a NUL in it, or names a parameter twice."""
+    if b"%" in query or not query.isascii():
+        _check_encoding(query)
+    if b"&" in query:
+        names = [part.partition(b"=")[0] for part in query.split(b"&") if part]
+        if doubled := next((name for name in names if names.count(name) > 1), None):
+            raise bad_field(f"/query/{doubled.decode('latin-1')}", "doubled", "stands twice in the query")
+
+
+def _check_encoding(query: bytes) -> None:
+    try:
+        text = unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the query is not UTF-8", code="request.malformed_query") from None
+    if "\0" in text:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        name = next((name for name, value in pairs if "\0" in name + value), "")
+        raise bad_field(f"/query/{name}", "characters", "must not contain the NUL character")
+
+
+def check_accept(accept: bytes) -> None:
+    """Raises NotAcceptable where JSON is none of the media ranges (RFC 9110, section 12.5.1)."""
+    if b"*/*" in accept or b"application/json" in accept or not accept.strip():
+        return
+    ranges = [part.partition(b";") for part in accept.lower().split(b",")]
+    if not any(r.strip() in ACCEPTABLE and q.replace(b" ", b"")[:4] != b"q=0" for r, _, q in ranges):
+        raise NotAcceptable
+
+
+def client_address(scope: Scope, headers: dict[bytes, bytes], proxies: tuple[Any, ...]) -> str:
+    """The client's address; behind proxies of ours the last of X-Forwarded-For that is none of them."""
+    client = scope.get("client")
+    peer = str(client[0]) if client else "unknown"
+    if not proxies:
+        return peer
+    hops = [*headers.get(b"x-forwarded-for", b"").decode("latin-1").split(","), peer]
+    strangers = (hop.strip() for hop in reversed(hops) if not _is_proxy(hop.strip(), proxies))
+    return next((hop for hop in strangers if hop), peer)
+
+
+def _is_proxy(address: str, proxies: tuple[Any, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in proxies)

@@ -1,0 +1,124 @@
+"""Refusals of the gateway itself, with stable codes; the services' own pass through unchanged."""
+
+from __future__ import annotations
+
+from orderhub_chassis.errors import (
+    Failure,
+    FieldError,
+    Invalid,
+    Kind,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+class HttpFailure(Failure):
+    """A refusal whose HTTP status no Kind names."""
+
+    status: int = 400
+
+
+class BadRequest(HttpFailure):
+    """The request itself, beside its fields: headers, encoding, framing."""
+
+
+class UnsupportedContent(HttpFailure):
+    kind = Kind.INVALID
+    status, code = 415, "request.unsupported_content_type"
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"the body must be {wanted}")
+
+
+class NotAcceptable(HttpFailure):
+    status, code = 406, "request.not_acceptable"
+
+    def __init__(self) -> None:
+        super().__init__("the answer would be application/json, which Accept does not allow")
+
+
+class PreconditionRequired(HttpFailure):
+    status, code = 428, "request.if_match_required"
+
+    def __init__(self) -> None:
+        super().__init__("this needs If-Match with the ETag of the version that you have seen")
+
+
+class TooLarge(HttpFailure):
+    status, code = 413, "request.too_large"
+
+    def __init__(self) -> None:
+        super().__init__("the body is larger than this route takes")
+
+
+class ClientGone(HttpFailure):
+    """Nobody reads this answer."""
+
+    status, code = 400, "request.aborted"
+
+    def __init__(self) -> None:
+        super().__init__("the client went away while it sent its request")
+
+
+class TooSlow(HttpFailure):
+    status, code = 408, "request.too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("the request's body did not arrive in time")
+
+
+class TimedOut(HttpFailure):
+    kind = Kind.UNAVAILABLE
+    status, code = 504, "gateway.timeout"
+
+    def __init__(self) -> None:
+        super().__init__("the answer took too long", retry_after=1)
+
+
+class KeyRequired(BadRequest):
+    code = "idempotency.key_required"
+
+    def __init__(self) -> None:
+        super().__init__("this needs an Idempotency-Key header, so that a repetition does no harm")
+
+
+class KeyMalformed(BadRequest):
+    code = "idempotency.key_malformed"
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key must be 1 to 255 visible ASCII characters")
+
+
+class IfMatchMalformed(BadRequest):
+    code = "request.if_match_malformed"
+
+    def __init__(self) -> None:
+        super().__init__('If-Match must be one ETag such as "7", or *')
+
+
+class TokenRefused(Unauthenticated):
+    code = "auth.token_refused"
+
+
+class LimitReached(RateLimited):
+    code = "gateway.rate_limited"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many requests: slow down", retry_after=retry_after)
+
+
+class LimitsAway(Unavailable):
+    """Redis is away, and this route must never run without its limit."""
+
+    code = "gateway.limits_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be done right now", retry_after=1)
+
+
+def bad_field(pointer: str, code: str, detail: str) -> Invalid:
+    """A 400 for one field; `pointer` is a JSON pointer, or `/query/<name>`."""
+    return Invalid(
+        f"{pointer}: {detail}", code=f"request.{code}", errors=(FieldError(pointer, code, detail),)
+    )

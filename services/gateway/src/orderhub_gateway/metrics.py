@@ -1,0 +1,15 @@
+"""Every metric of the gateway, once; the HTTP histogram itself is the chassis'."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LIMITED = Counter("orderhub_gateway_rate_limited_total", "Requests refused by a rate limit.", ("policy",))
+LIMIT_CALLS = Counter("orderhub_gateway_limit_calls_total", "Calls to Redis for rate limits.", ("outcome",))
+LIMITS_AWAY = Gauge("orderhub_gateway_limits_away", "1 while Redis cannot be reached.")
+PLACE_BATCH = Histogram(
+    "orderhub_gateway_place_batch_orders",
+    "Orders per call to orders.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+JWKS_REFRESHES = Counter("orderhub_gateway_jwks_refreshes_total", "Times the public keys were asked for.")

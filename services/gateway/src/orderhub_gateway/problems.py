@@ -1,0 +1,125 @@
+"""Problems (RFC 9457): how every refusal looks, whoever refuses.
+
+`code` is stable; `type` is the same as a URN. `errors` names fields by JSON pointer (RFC 6901), query parameters
+as `/query/<name>`.
+"""
+
+from __future__ import annotations
+
+import http
+from typing import Any, Final
+
+import msgspec
+from litestar.connection import Request
+from litestar.exceptions import HTTPException, ValidationException
+from orderhub_chassis.errors import HTTP_STATUS, Failure, FieldError, Unavailable
+from orderhub_chassis.telemetry import current_traceparent, log, trace_id
+
+from orderhub_gateway.errors import HttpFailure
+from orderhub_gateway.responses import Raw
+
+MEDIA_TYPE: Final = b"application/problem+json"
+URN: Final = "urn:orderhub:problem:"
+FRAMEWORK_CODES: Final = {
+    400: "request.malformed",
+    404: "request.no_such_route",
+    405: "request.method_not_allowed",
+    413: "request.too_large",
+}
+FRAMEWORK_WORDS: Final = {
+    404: "there is nothing at this address",
+    405: "this address does not take this method",
+    413: "the body is larger than this route takes",
+}
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One field, and what is wrong with it."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every refusal."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    trace_id: str
+    errors: list[FieldProblem] = []
+
+
+def answer(failure: Failure) -> Raw:
+    """The response for a failure."""
+    status = failure.status if isinstance(failure, HttpFailure) else HTTP_STATUS[failure.kind]
+    headers = []
+    if failure.retry_after:
+        headers.append((b"retry-after", str(failure.retry_after).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="orderhub"'))
+    detail = failure.detail
+    if failure.code == Unavailable.code:
+        # The chassis' words name hosts and ports, which are nobody's business out there.
+        log("gateway").warning("gateway.peer_away", reason=failure.detail)
+        detail = "a part of the system cannot be reached right now"
+    return raw(status, failure.code, detail, failure.errors, headers)
+
+
+def raw(
+    status: int,
+    code: str,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> Raw:
+    problem = Problem(
+        type=URN + code,
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        trace_id=trace_id(current_traceparent.get()),
+        errors=[FieldProblem(e.pointer, e.code, e.detail) for e in errors],
+    )
+    return Raw(status, msgspec.json.encode(problem), headers or [], MEDIA_TYPE)
+
+
+def on_failure(request: Request[Any, Any, Any], failure: Failure) -> Any:
+    """A refusal of ours or of a service."""
+    return answer(failure)
+
+
+def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Any:
+    """What Litestar itself refuses: routes, methods, sizes, parameters."""
+    if isinstance(error, ValidationException):
+        return raw(400, "request.invalid", "the request is not valid", _fields(error))
+    status = error.status_code
+    if status >= 500:
+        return on_bug(request, error)
+    code, detail = FRAMEWORK_CODES.get(status, f"request.{status}"), FRAMEWORK_WORDS.get(status, error.detail)
+    headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
+    return raw(status, code, detail, headers=headers)
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Any:
+    """Nobody meant this: the log has the trace, the client the trace id."""
+    log("gateway").error("gateway.bug", path=request.scope["path"], exc_info=error)
+    return raw(500, "gateway.internal", "something went wrong on our side")
+
+
+def _fields(error: ValidationException) -> tuple[FieldError, ...]:
+    items: Any = error.extra if isinstance(error.extra, list) else []
+    return tuple(_field(item) for item in items)
+
+
+def _field(item: dict[str, Any]) -> FieldError:
+    key, source = item.get("key", ""), getattr(item.get("source", ""), "value", "query")
+    if key == "data":
+        # The one thing that the framework refuses about a body: that there is none. Its words are the parameter's name.
+        return FieldError("", "required", "a JSON body is required")
+    words = item.get("message", "is not valid")
+    return FieldError(f"/{source}/{key}", "required" if "equired" in words else "invalid", words)

@@ -1,0 +1,1 @@
+"""The public shapes. Fields are added, never renamed; requests refuse what they do not know."""

@@ -1,0 +1,71 @@
+"""Shapes of `auth/…` and of operators' users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from orderhub_gateway.schemas.common import Input
+
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Password = Annotated[str, Meta(min_length=10, max_length=200)]
+RefreshToken = Annotated[str, Meta(min_length=1, max_length=500)]
+Role = Literal["customer", "vendor", "courier", "operator"]
+
+
+class Register(Input):
+    email: Email
+    password: Password
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Login(Input):
+    email: Email
+    # No lower limit: a short one is just wrong.
+    password: Annotated[str, Meta(max_length=200)]
+
+
+class Refresh(Input):
+    refresh_token: RefreshToken
+
+
+class CreateUser(Input):
+    email: Email
+    password: Password
+    roles: Annotated[list[Role], Meta(min_length=1, max_length=4)]
+    vendor_id: UUID | None = None
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class User(msgspec.Struct, kw_only=True):
+    id: str
+    email: str
+    name: str
+    roles: list[str]
+    email_verified: bool
+    vendor_id: str | None
+
+
+class UserEntry(msgspec.Struct, kw_only=True):
+    """A user as operators see it."""
+
+    id: str
+    email: str
+    name: str
+    roles: list[str]
+    email_verified: bool
+    vendor_id: str | None
+    disabled: bool
+    created_at: str
+
+
+class TokenPair(msgspec.Struct, kw_only=True):
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    refresh_expires_in: int
+    user: User

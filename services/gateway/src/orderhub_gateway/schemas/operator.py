@@ -1,0 +1,86 @@
+"""Shapes of `admin/…`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from orderhub_gateway.schemas.common import Input, Money, Reason
+
+Consumer = Literal["orders", "inventory", "payments", "delivery"]
+
+
+class Saga(msgspec.Struct, kw_only=True):
+    run_id: str
+    order_id: str
+    definition: str
+    definition_version: int
+    state: str
+    step: int
+    step_name: str
+    epoch: int
+    attempts: int
+    deadline_at: str | None
+    created_at: str
+    updated_at: str
+    reason: Reason | None
+
+
+class DeadLetter(msgspec.Struct, kw_only=True):
+    """A message that a service has given up; `parked_behind` later ones of its key wait for it."""
+
+    id: str
+    service: str
+    consumer: str
+    topic: str
+    key: str
+    message_id: str
+    type: str
+    reason: str
+    stack: str
+    attempts: int
+    status: str
+    created_at: str
+    parked_behind: int
+    trace_id: str
+
+
+class ReplayDeadLetter(Input):
+    """`dry_run`: in a transaction that is rolled back. Without `service` the one that has it is looked for."""
+
+    dry_run: bool = False
+    service: Consumer | None = None
+
+
+class Replay(msgspec.Struct, kw_only=True):
+    """`error`: what the handler says today, where it fails again."""
+
+    applied: int
+    would_send: list[str]
+    error: str | None
+
+
+class LedgerEntry(msgspec.Struct, kw_only=True):
+    """Debit positive, credit negative."""
+
+    id: str
+    transaction_id: str
+    account: str
+    amount: Money
+    order_id: str
+    payment_id: str
+    kind: str
+    created_at: str
+
+
+class Difference(msgspec.Struct, kw_only=True):
+    code: str
+    order_id: str | None
+    payment_id: str | None
+    detail: str
+
+
+class Reconciliation(msgspec.Struct, kw_only=True):
+    payments_checked: int
+    differences: list[Difference]

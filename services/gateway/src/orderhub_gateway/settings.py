@@ -1,0 +1,84 @@
+"""The settings of the gateway: what it reads as ORDERHUB_GATEWAY_<NAME>."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from orderhub_chassis.settings import PREFIX, CommonSettings
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(CommonSettings):
+    """The gateway has no database and no bus, so it is no ServiceSettings."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}GATEWAY_")
+    service: ClassVar[str] = "gateway"
+
+    host: str = Field("127.0.0.1", description="Address that the public API binds.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the public API; 0 takes any free one.")
+    auth_address: str = Field(description="host:port of auth's gRPC.")
+    inventory_address: str = Field(description="host:port of inventory's gRPC.")
+    orders_address: str = Field(description="host:port of orders' gRPC.")
+    payments_address: str = Field(description="host:port of payments' gRPC.")
+    delivery_address: str = Field(description="host:port of delivery's gRPC.")
+    redis_url: SecretStr = Field(description="Redis URL of the rate limits.")
+    internal_key: SecretStr = Field(
+        min_length=32, description="Signs the internal tokens that services pass on; at least 32 characters."
+    )
+    cursor_key: SecretStr = Field(min_length=32, description="Signs list cursors; at least 32 characters.")
+    audience: str = Field("orderhub-api", description="Audience that an access token must have.")
+    ready_file: Path | None = Field(
+        None, description="The gateway is not ready before this file exists; unset: at once."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose scripts may call the API, separated by commas."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="Networks whose X-Forwarded-For is believed, separated by commas."
+    )
+    rate_per_principal: float = Field(100, gt=0, description="Requests per second of one principal.")
+    burst_per_principal: int = Field(200, ge=1, description="Requests that one principal may make at once.")
+    rate_per_address: float = Field(50, gt=0, description="Requests per second without a token, per address.")
+    burst_per_address: int = Field(100, ge=1, description="Requests without a token at once, per address.")
+    auth_rate_per_address: float = Field(
+        5, gt=0, description="Logins, registrations and refreshes per second and address."
+    )
+    auth_burst_per_address: int = Field(
+        60, ge=1, description="Logins, registrations and refreshes at once, per address."
+    )
+    login_rate_per_account: float = Field(
+        0.2, gt=0, description="Logins per second to one account from one address."
+    )
+    login_burst_per_account: int = Field(
+        10, ge=1, description="Logins at once to one account from one address."
+    )
+    body_limit: int = Field(MIB, ge=1024, description="Largest request body in bytes.")
+    import_limit: int = Field(20 * MIB, ge=1024, description="Largest CSV file of an import in bytes.")
+    request_limit: timedelta = Field(
+        timedelta(seconds=60), description="Longest time for one request, with its body."
+    )
+    call_timeout: timedelta = Field(
+        timedelta(seconds=10), description="Deadline of one call to another service."
+    )
+    import_timeout: timedelta = Field(timedelta(seconds=55), description="Deadline of one import.")
+    place_batch: int = Field(100, ge=1, le=1000, description="Most orders in one call to orders.")
+    shutdown_grace: timedelta = Field(
+        timedelta(seconds=10), description="Time to finish what is under way at a stop."
+    )
+    instance: str = Field(
+        default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
+    )
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )

@@ -1,0 +1,77 @@
+"""Whatever bytes come in: a struct, or a refusal that names the field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from orderhub_chassis.errors import Failure
+from orderhub_gateway import bodies
+from orderhub_gateway.schemas.orders import PlaceOrder
+
+ORDER = msgspec.json.Decoder(PlaceOrder)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+GOOD: dict[str, Any] = {
+    "lines": [{"sku": "A", "quantity": 1}],
+    "ship_to": {"name": "Ada", "line1": "Weg 1", "city": "Berlin", "postal_code": "1", "country": "DE", "lat": 1, "lon": 2},
+    "payment": {"token": "tok_ok"},
+    "comment": "hi",
+}  # fmt: skip
+PLACES = ["lines", "lines.0", "lines.0.sku", "lines.0.quantity", "ship_to", "ship_to.lat", "ship_to.country",
+          "payment", "payment.token", "comment"]  # fmt: skip
+
+
+def resolve(document: Any, pointer: str) -> Any:
+    """RFC 6901."""
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        document = document[int(name)] if isinstance(document, list) else document[name]
+    return document
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_order_or_a_refusal(body: bytes) -> None:
+    with pytest.raises(Failure):
+        bodies.decode(ORDER, body)
+
+
+@given(st.sampled_from(PLACES), VALUES)
+def test_any_value_at_any_place_is_taken_or_refused_by_its_place(place: str, value: Any) -> None:
+    document = json.loads(json.dumps(GOOD))
+    *way, last = place.split(".")
+    target = document
+    for step in way:
+        target = target[int(step)] if step.isdigit() else target[step]
+    target[int(last) if last.isdigit() else last] = value
+    try:
+        bodies.decode(ORDER, json.dumps(document).encode())
+    except Failure as failure:
+        (error,) = failure.errors
+        assert error.pointer.startswith("/" + place.replace(".", "/"))
+        if error.code not in ("required",):
+            resolve(document, error.pointer)
+
+
+@given(st.text(min_size=1).filter(lambda name: name not in GOOD and "`" not in name))
+def test_an_unknown_member_is_named_whatever_it_is_called(name: str) -> None:
+    with pytest.raises(Failure) as refused:
+        bodies.decode(ORDER, json.dumps({**GOOD, name: 1}).encode())
+    (error,) = refused.value.errors
+    assert resolve({**GOOD, name: 1}, error.pointer) == 1
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "\\u0000"])
+def test_a_nul_is_refused_but_a_backslash_u0000_is_text(text: str) -> None:
+    raw = json.dumps({**GOOD, "comment": "?"})
+    with pytest.raises(Failure):
+        bodies.decode(ORDER, raw.replace('"?"', f'"{text}"').encode())
+    escaped = bodies.decode(ORDER, raw.replace('"?"', '"\\\\u0000"').encode())
+    assert escaped.comment == "\\u0000"

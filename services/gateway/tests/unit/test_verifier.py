@@ -1,0 +1,112 @@
+"""When the gateway asks auth for its keys, and when it does not."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from orderhub_chassis.clock import ManualClock
+from orderhub_chassis.errors import Unavailable
+from orderhub_gateway.errors import TokenRefused
+from orderhub_gateway.verifier import Verifier
+
+CLAIMS = {
+    "iss": "here", "aud": "api", "sub": "0198c0de-0000-7000-8000-000000000001", "sid": "s", "roles": ["vendor"],
+    "vendor_id": "v",
+}  # fmt: skip
+
+
+class Auth:
+    """Signs tokens and counts how often its keys are asked for."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.keys = [ECKey.generate_key("P-256", private=True)]
+        self.asked = 0
+        self.away = False
+
+    async def jwks(self) -> str:
+        self.asked += 1
+        if self.away:
+            raise Unavailable("auth is away")
+        keys = [{**key.as_dict(private=False), "kid": key.thumbprint()} for key in self.keys]
+        return json.dumps({"keys": keys})
+
+    def token(self, key: ECKey | None = None, typ: str = "at+jwt", **over: object) -> bytes:
+        key = key or self.keys[-1]
+        exp = int(self.clock.now().timestamp()) + 900
+        header = {"alg": "ES256", "typ": typ, "kid": key.thumbprint()}
+        return jwt.encode(header, {**CLAIMS, "exp": exp, **over}, key).encode()
+
+    def verifier(self) -> Verifier:
+        return Verifier(self.jwks, self.clock, issuer="here", audience="api")
+
+
+async def test_a_good_token_is_verified_once_and_known_until_it_expires() -> None:
+    auth = Auth()
+    verifier, token = auth.verifier(), auth.token()
+    assert verifier.known(token) is None
+    caller = await verifier.verify(token)
+    assert (caller.user_id, caller.roles, caller.vendor_id) == (CLAIMS["sub"], frozenset({"vendor"}), "v")
+    assert verifier.known(token) == caller
+    auth.clock.advance(timedelta(seconds=900))
+    assert verifier.known(token) is None
+    with pytest.raises(TokenRefused):
+        await verifier.verify(token)
+
+
+async def test_a_new_key_is_asked_for_and_made_up_ones_do_not_make_us_ask_for_ever() -> None:
+    auth = Auth()
+    verifier = auth.verifier()
+    await verifier.verify(auth.token())
+    auth.keys.append(ECKey.generate_key("P-256", private=True))
+    auth.clock.advance(timedelta(seconds=6))
+    await verifier.verify(auth.token())
+    assert auth.asked == 2
+    stranger = ECKey.generate_key("P-256", private=True)
+    for _ in range(50):
+        with pytest.raises(TokenRefused):
+            await verifier.verify(auth.token(stranger))
+    assert auth.asked == 2
+    auth.clock.advance(timedelta(seconds=6))
+    with pytest.raises(TokenRefused):
+        await verifier.verify(auth.token(stranger))
+    assert auth.asked == 3
+
+
+async def test_known_keys_serve_while_auth_is_away_and_unknown_ones_say_unavailable() -> None:
+    auth = Auth()
+    verifier = auth.verifier()
+    await verifier.verify(auth.token())
+    auth.away = True
+    auth.clock.advance(timedelta(seconds=10))
+    await verifier.verify(auth.token(sid="another"))
+    with pytest.raises(Unavailable):
+        await verifier.verify(auth.token(ECKey.generate_key("P-256", private=True)))
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"iss": "elsewhere"}, {"aud": "other"}, {"exp": 0}, {"exp": "never"}, {"sub": None}, {"roles": "operator"},
+        {"typ": "JWT"},
+    ],
+)  # fmt: skip
+async def test_a_token_with_wrong_claims_is_refused(over: dict[str, object]) -> None:
+    auth = Auth()
+    with pytest.raises(TokenRefused):
+        await auth.verifier().verify(auth.token(**over))
+
+
+async def test_a_forged_copy_of_a_known_token_is_not_known() -> None:
+    auth = Auth()
+    verifier, token = auth.verifier(), auth.token()
+    await verifier.verify(token)
+    head, claims, signature = token.split(b".")
+    forged = b".".join([head, claims, signature[:-4] + b"AAAA"])
+    assert verifier.known(forged) is None
+    with pytest.raises(TokenRefused):
+        await verifier.verify(forged)
