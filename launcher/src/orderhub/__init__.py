@@ -1,0 +1,1 @@
+"""The orderhub command: brings the whole product up, drives it and checks it."""

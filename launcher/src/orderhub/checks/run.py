@@ -1,0 +1,101 @@
+"""`orderhub check`: passes over all databases, and what they find.
+
+At rest one pass is the truth. In a running system the databases are read a moment apart while orders move, so a
+difference counts only when the next pass, a few seconds later, sees the very same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+
+from orderhub import databases, environment, home, topology
+from orderhub.checks import inside, messages, people, stories
+from orderhub.checks.model import Check, Finding, View, finding
+from orderhub.exits import Exit, Refused
+from orderhub.output import Output
+
+PAUSE_SECONDS: Final = 3.0
+SHOWN: Final = 20
+
+CHECKS: Final[tuple[Check, ...]] = (*inside.CHECKS, *messages.CHECKS, *people.CHECKS)
+NAMES: Final = (*(check.name for check in CHECKS), *(name for name, _, _ in stories.JUDGES))
+
+
+def run(place: home.Home, out: Output, *, only: Sequence[str] = ()) -> Exit:
+    unknown = [name for name in only if name not in NAMES]
+    if unknown:
+        raise Refused(f"there is no check {', '.join(unknown)}, but: {', '.join(NAMES)}", Exit.USAGE)
+    with databases.reachable(place) as (dsn, live):
+        found = asyncio.run(confirmed(dsn, live=live, only=only))
+    _report(out, found, len(only) or len(NAMES))
+    return Exit.FOUND if found else Exit.DONE
+
+
+async def confirmed(dsn: environment.Dsn, *, live: bool, only: Sequence[str] = ()) -> list[Finding]:
+    """What a pass finds; in a running system, what two passes find."""
+    found = await one_pass(dsn, live=live, only=only)
+    if not found or not live:
+        return found
+    await asyncio.sleep(PAUSE_SECONDS)
+    again = set(await one_pass(dsn, live=True, only=sorted({f.check for f in found})))
+    return [f for f in found if f in again]
+
+
+async def one_pass(dsn: environment.Dsn, *, live: bool, only: Sequence[str] = ()) -> list[Finding]:
+    async with contextlib.AsyncExitStack() as stack:
+        opened = await asyncio.gather(*(_snapshot(dsn(name)) for name in topology.MIGRATIONS))
+        for connection in opened:
+            stack.push_async_callback(connection.close, timeout=5)
+        view = View(dict(zip(topology.MIGRATIONS, opened, strict=True)), datetime.now(UTC), live)
+        return [f async for f in findings(view, only)]
+
+
+async def _snapshot(dsn: str) -> Any:
+    """A connection whose every read sees the moment of its first."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=10, server_settings={"jit": "off"})
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Refused(f"the database cannot be reached: {error}") from error
+    await connection.execute("begin isolation level repeatable read read only; select 1")
+    return connection
+
+
+async def findings(view: View, only: Sequence[str] = ()) -> AsyncIterator[Finding]:
+    """What all checks (or `only` those) find in one view."""
+    for check in CHECKS:
+        if (not only or check.name in only) and (view.live or not check.live_only):
+            for row in await check.find(view):
+                yield finding(check.name, row)
+    judges = [(name, judge) for name, _, judge in stories.JUDGES if not only or name in only]
+    if judges:
+        async for story in stories.stories(view):
+            for name, judge in judges:
+                for row in judge(story):
+                    yield finding(name, row)
+
+
+def sentences() -> Mapping[str, str]:
+    """Name → what has to be true."""
+    return {check.name: check.says for check in CHECKS} | {name: says for name, says, _ in stories.JUDGES}
+
+
+def _report(out: Output, found: Sequence[Finding], count: int) -> None:
+    if out.as_json:
+        rows = [{"check": f.check, **f.shown} for f in found]
+        out.result({"clean": not found, "checks": count, "findings": rows})
+        return
+    said = sentences()
+    for name in dict.fromkeys(f.check for f in found):
+        same = [f for f in found if f.check == name]
+        out.say(f"✗ {name}: {said[name]}")
+        for row in same[:SHOWN]:
+            out.say("    " + "  ".join(f"{column}={value}" for column, value in row.row))
+        if len(same) > SHOWN:
+            out.say(f"    and {len(same) - SHOWN} more (all of them with --json)")
+    out.say(f"{len(found)} rows break what has to be true." if found else f"✓ {count} checks, all clean.")

@@ -1,0 +1,99 @@
+"""What every process of an installation is told: everything travels by environment, nothing by arguments.
+
+Pure: the folder's secrets, the servers and the ports come in, variables come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from orderhub import ports, topology
+
+Dsn = Callable[[str], str]
+ADMINISTRATION = "postgres"
+"""The database from which others are made."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the databases and Redis are; `dsn` gives the URL of a database by its name."""
+
+    dsn: Dsn
+    redis_url: str
+
+
+def on_server(url: str) -> Dsn:
+    """The URLs of databases on a server that is not ours."""
+    return lambda database: urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Chosen before anything starts, so that everybody can be told everybody's address."""
+
+    gateway: int
+    simulator: int
+    grpc: Mapping[str, int]
+    health: Mapping[str, int]
+
+    def addresses(self) -> dict[str, str]:
+        """What listens where, as `runtime.json` keeps it: `gateway`, `orders.grpc`, `orders.health` …"""
+        found = {
+            "gateway": f"http://{ports.LOOPBACK}:{self.gateway}",
+            "simulator": f"http://{ports.LOOPBACK}:{self.simulator}",
+        }
+        found |= {f"{name}.grpc": f"{ports.LOOPBACK}:{port}" for name, port in self.grpc.items()}
+        return found | {
+            f"{name}.health": f"http://{ports.LOOPBACK}:{port}" for name, port in self.health.items()
+        }
+
+
+def choose_ports(gateway: int) -> Ports:
+    """The gateway's as wanted (raises PortRefused when it is taken), any free one for all others."""
+    ports.require_free(gateway)
+    names = [service.name for service in topology.SERVICES]
+    inner = [name for name in names if name != "gateway"]
+    free = iter(ports.free_ports(1 + len(inner) + len(inner)))
+    return Ports(
+        gateway, next(free), {name: next(free) for name in inner}, {name: next(free) for name in inner}
+    )
+
+
+def of_services(
+    secret: Callable[[str], str], servers: Servers, chosen: Ports, ready_file: Path
+) -> dict[str, str]:
+    """All variables that the services and the simulator need, over those of the launcher's own environment."""
+    variables = {
+        "ORDERHUB_BUS": servers.dsn(topology.BUS_DATABASE),
+        "ORDERHUB_REDIS_URL": servers.redis_url,
+        "ORDERHUB_INTERNAL_KEY": secret("internal_key"),
+        "ORDERHUB_CURSOR_KEY": secret("cursor_key"),
+        "ORDERHUB_PUBLIC_URL": f"http://{ports.LOOPBACK}:{chosen.gateway}",
+        "ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": secret("key_encryption_key"),
+        "ORDERHUB_GATEWAY_PORT": str(chosen.gateway),
+        "ORDERHUB_GATEWAY_READY_FILE": str(ready_file),
+        "ORDERHUB_SIMULATOR_DATABASE_URL": servers.dsn("orderhub_simulator"),
+        "ORDERHUB_SIMULATOR_API_KEY": secret("simulator_api_key"),
+        "ORDERHUB_SIMULATOR_PORT": str(chosen.simulator),
+        "ORDERHUB_PAYMENTS_SIMULATOR_URL": f"http://{ports.LOOPBACK}:{chosen.simulator}",
+        "ORDERHUB_PAYMENTS_SIMULATOR_API_KEY": secret("simulator_api_key"),
+    }
+    for service in topology.SERVICES:
+        variables |= _of_service(service, servers, chosen)
+    return variables
+
+
+def _of_service(service: topology.Service, servers: Servers, chosen: Ports) -> dict[str, str]:
+    own = f"ORDERHUB_{service.name.upper()}_"
+    variables = {}
+    if service.has_database:
+        variables[f"{own}DATABASE_URL"] = servers.dsn(service.database)
+    if service.name in chosen.grpc:
+        variables[f"{own}GRPC_PORT"] = str(chosen.grpc[service.name])
+        variables[f"{own}HTTP_PORT"] = str(chosen.health[service.name])
+    for peer, port in chosen.grpc.items():
+        variables[f"{own}{peer.upper()}_ADDRESS"] = f"{ports.LOOPBACK}:{port}"
+    return variables

@@ -1,0 +1,75 @@
+"""What only operators do: compare money with the provider, and make the first operator of an installation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+
+from orderhub_auth import bootstrap
+from orderhub_auth.settings import Settings
+from orderhub_chassis.errors import Failure
+from orderhub_contracts.payments.v1 import payments_pb2, payments_pb2_grpc
+from pydantic import SecretStr
+
+from orderhub import control, databases, home, inside
+from orderhub.exits import Exit, Refused
+from orderhub.gateway import PASSWORD
+from orderhub.output import Output
+
+RECONCILE_SECONDS = 300.0
+
+
+def reconcile(place: home.Home, out: Output) -> Exit:
+    """Orders, ledger and the provider's own answer; every difference is a row."""
+    found = asyncio.run(_reconcile(place))
+    rows = [(d.code, d.order_id, d.payment_id, d.detail) for d in found.differences]
+    columns = ("difference", "order", "payment", "detail")
+    data = {
+        "payments_checked": found.payments_checked,
+        "differences": [dict(zip(columns, row, strict=True)) for row in rows],
+    }
+    out.result(data, out.table("", columns, rows) if rows else None)
+    if not out.as_json:
+        out.say(f"{found.payments_checked} payments compared with the provider, {len(rows)} differences.")
+    return Exit.FOUND if rows else Exit.DONE
+
+
+async def _reconcile(place: home.Home) -> payments_pb2.ReconcileResponse:
+    runtime = control.required(place)
+    async with inside.connected(place, runtime.addresses) as doors:
+        stub = payments_pb2_grpc.PaymentsServiceStub(doors.peer("payments").channel)
+        return await doors.call(
+            "payments", stub.Reconcile, payments_pb2.ReconcileRequest(), timeout=RECONCILE_SECONDS
+        )
+
+
+def create_operator(place: home.Home, out: Output, email: str) -> Exit:
+    """On the database itself, so that it works before anybody may ask auth."""
+    given = os.environ.get(PASSWORD, "")
+    password = given or secrets.token_urlsafe(15)
+    with databases.reachable(place) as (dsn, _):
+        try:
+            user = asyncio.run(
+                bootstrap.create_operator(_settings(place, dsn("orderhub_auth")), email, password)
+            )
+        except Failure as failure:
+            raise Refused(failure.detail) from failure
+    shown = {"id": str(user.id), "email": user.email, **({} if given else {"password": password})}
+    out.result(
+        shown,
+        out.table(
+            "", ("id", "e-mail", "password"), [(user.id, user.email, shown.get("password", "as given"))]
+        ),
+    )
+    return Exit.DONE
+
+
+def _settings(place: home.Home, dsn: str) -> Settings:
+    """Auth's settings for a job on its database alone; what it does not touch is named as such."""
+    keys = {
+        name: SecretStr(place.secrets()[name])
+        for name in ("internal_key", "cursor_key", "key_encryption_key")
+    }
+    unused = SecretStr("postgresql://unused")
+    return Settings(database_url=SecretStr(dsn), redis_url=unused, bus=unused, **keys)  # type: ignore[arg-type]

@@ -1,0 +1,62 @@
+"""The launcher's own settings, and the loading of every service's settings without starting it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, ClassVar, Literal
+
+from orderhub_chassis.settings import PREFIX, CommonSettings, SettingsError, load
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from orderhub.exits import Exit, Refused
+
+
+class Settings(CommonSettings):
+    """What `orderhub up` reads; its options win over these."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+    service: ClassVar[str] = "launcher"
+
+    home: str = Field("", description="The data folder; `.orderhub` of the checkout where it is not set.")
+    port: int = Field(8080, ge=1, le=65535, description="Port of the gateway on 127.0.0.1.")
+    processes: Literal["1", "2", "per-service"] = Field(
+        "2", description="How the services share processes: all in one, two groups, or each its own."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="A PostgreSQL server to use instead of the embedded one; the database's name is replaced by each"
+        " service's own.",
+    )
+    redis_url: SecretStr | None = Field(None, description="A Redis to use instead of the embedded one.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        return _with_scheme(value, ("postgresql", "postgres"))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        return _with_scheme(value, ("redis", "rediss", "unix"))
+
+
+def _with_scheme(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
+    """Found out here, not by a driver whose words would show the password."""
+    if value is not None and value.get_secret_value().partition("://")[0] not in schemes:
+        raise ValueError(f"must be a URL that starts with {schemes[0]}://")
+    return value
+
+
+def loaded() -> Settings:
+    """The launcher's settings. Raises Refused with one line that names the variable."""
+    try:
+        return load(Settings)
+    except SettingsError as error:
+        raise Refused(str(error), Exit.USAGE) from None
+
+
+def settings_of(service: str) -> type[Any]:
+    """The settings class of a service or of the simulator."""
+    found: type[Any] = importlib.import_module(f"orderhub_{service}.settings").Settings
+    return found

@@ -1,0 +1,64 @@
+"""The parts of an installation: services, their databases and secrets, and which processes carry them.
+
+One table for everybody who needs it: `up`, `run`, `migrate`, `check`, `config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Processes = Literal["1", "2", "per-service"]
+
+MESSAGING: Final = "orderhub_chassis"
+BUS_PACKAGE: Final = "orderhub_chassis.bus"
+BUS_DATABASE: Final = "orderhub_bus"
+SIMULATOR: Final = "simulator"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service in the launcher's eyes. Its package is `orderhub_<name>`, its database has the same name."""
+
+    name: str
+    has_database: bool = True
+
+    @property
+    def package(self) -> str:
+        return f"orderhub_{self.name}"
+
+    @property
+    def database(self) -> str:
+        return f"orderhub_{self.name}"
+
+
+SERVICES: Final = (
+    Service("auth"),
+    Service("inventory"),
+    Service("payments"),
+    Service("delivery"),
+    Service("orders"),
+    Service("gateway", has_database=False),
+)
+"""In the order in which one process opens them: the gateway last, so that at a stop it closes its doors first."""
+
+BY_NAME: Final = {service.name: service for service in SERVICES}
+NAMES: Final = tuple(BY_NAME)
+
+MIGRATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    **{service.database: (MESSAGING, service.package) for service in SERVICES if service.has_database},
+    "orderhub_simulator": ("orderhub_simulator",),
+    BUS_DATABASE: (BUS_PACKAGE,),
+}
+"""Database → packages whose migrations it carries."""
+
+
+def groups(processes: Processes) -> dict[str, tuple[str, ...]]:
+    """Process name → services in it. What the user waits for (gateway, auth) is apart from what works behind."""
+    if processes == "1":
+        return {"services": NAMES}
+    if processes == "2":
+        front = ("auth", "gateway")
+        return {"core": tuple(name for name in NAMES if name not in front), "front": front}
+    return {name: (name,) for name in NAMES}

@@ -1,0 +1,103 @@
+"""How the command line speaks to the gateway: users by name, tokens kept while they last, problems on one line."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+from orderhub import control, gateway, home
+from orderhub.exits import Exit, Refused
+from orderhub.gateway import Answer, Credentials
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> home.Home:
+    found = home.at(tmp_path)
+    users = {
+        "customer": {"email": "c@x.example", "password": "p1"},
+        "vendors": {"Blue Lagoon Aquatics": {"email": "v@x.example", "password": "p2"}},
+    }
+    home.write_private(found.demo, {"gateway": "http://127.0.0.1:1", "users": users})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("user", "email"),
+    [
+        ("customer", "c@x.example"),
+        ("c@x.example", "c@x.example"),
+        ("blue-lagoon-aquatics", "v@x.example"),
+        ("Blue Lagoon Aquatics", "v@x.example"),
+    ],
+)
+def test_a_user_is_found_by_name_slug_or_address(user: str, email: str, place: home.Home) -> None:
+    assert gateway.credentials(place, user).email == email
+
+
+def test_somebody_else_needs_a_password(place: home.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(gateway.PASSWORD, raising=False)
+    with pytest.raises(Refused, match=gateway.PASSWORD):
+        gateway.credentials(place, "me@x.example")
+    monkeypatch.setenv(gateway.PASSWORD, "mine")
+    assert gateway.credentials(place, "me@x.example") == Credentials("me@x.example", "mine")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(place: home.Home) -> None:
+    with pytest.raises(Refused, match="blue-lagoon-aquatics") as refused:
+        gateway.credentials(place, "nobody")
+    assert refused.value.code == Exit.USAGE
+
+
+def token(seconds: float, name: str = "t") -> str:
+    claims = (
+        urlsafe_b64encode(json.dumps({"exp": time.time() + seconds, "name": name}).encode())
+        .decode()
+        .rstrip("=")
+    )
+    return f"head.{claims}.signature"
+
+
+def test_a_token_is_kept_while_it_lasts_and_for_one_gateway(
+    place: home.Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins: list[str] = []
+
+    def login(api: gateway.Gateway, who: Credentials) -> gateway.Gateway:
+        logins.append(who.email)
+        return gateway.Gateway(api.url, token(60.0 if len(logins) == 1 else 10.0, str(len(logins))))
+
+    addresses = {"gateway": "http://127.0.0.1:1"}
+    monkeypatch.setattr(control, "required", lambda _: home.Runtime(1, "", addresses=addresses))
+    monkeypatch.setattr(gateway.Gateway, "login", login)
+    first = gateway.as_user(place, "customer").token
+    assert gateway.as_user(place, "customer").token == first
+    assert len(logins) == 1
+    addresses["gateway"] = "http://127.0.0.1:2"
+    short = gateway.as_user(place, "customer").token
+    assert short != first
+    gateway.as_user(place, "customer")
+    assert len(logins) == 3, "a token that is about to end is not used again"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ({"detail": "no", "code": "x.y"}, "no (x.y)"),
+        (
+            {"title": "Bad", "code": "c", "errors": [{"pointer": "/a", "detail": "is odd"}]},
+            "Bad (c): /a: is odd",
+        ),
+        ("<html>", "the gateway answered 502"),
+        (None, "the gateway answered 502"),
+    ],
+)
+def test_a_problem_becomes_one_line(body: object, line: str) -> None:
+    assert gateway._problem(Answer(502, {}, body)) == line
+
+
+def test_nobody_at_home_is_one_line() -> None:
+    with pytest.raises(Refused, match="does not answer"):
+        gateway.Gateway("http://127.0.0.1:9").get("orders")

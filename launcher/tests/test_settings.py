@@ -1,0 +1,65 @@
+"""What `up` tells the services is all that they need, and the documents say what the classes say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from orderhub import configuration, environment, programs, topology
+from orderhub.exits import Exit, Refused
+from orderhub.output import Output
+from orderhub.settings import loaded, settings_of
+from orderhub_chassis import settings as chassis
+
+
+def given() -> dict[str, str]:
+    names = [service.name for service in topology.SERVICES if service.has_database]
+    chosen = environment.Ports(1, 2, dict.fromkeys(names, 3), dict.fromkeys(names, 4))
+    servers = environment.Servers(lambda name: f"postgresql://localhost/{name}", "unix:///redis")
+    return environment.of_services(lambda name: name * 40, servers, chosen, Path("/ready"))
+
+
+@pytest.mark.parametrize("name", configuration.CARRIERS)
+def test_up_tells_each_service_all_that_it_requires(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in given().items():
+        monkeypatch.setenv(variable, value)
+    chassis.load(settings_of(name))
+
+
+@pytest.mark.parametrize("variable", ["ORDERHUB_DATABASE_URL", "ORDERHUB_REDIS_URL"])
+def test_a_url_of_another_kind_is_refused_by_its_variable_and_not_shown(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://me:hidden@there")
+    with pytest.raises(Refused, match=f"^{variable}: [^\n]*must be a URL") as refused:
+        loaded()
+    assert refused.value.code == Exit.USAGE
+    assert "hidden" not in str(refused.value)
+
+
+def test_no_secret_has_a_default() -> None:
+    for name in configuration.CARRIERS:
+        for variable in configuration.variables(settings_of(name)):
+            assert not (variable.secret and variable.default), variable
+
+
+def test_the_documents_are_those_of_the_classes() -> None:
+    assert configuration.write(Output(as_json=True), check=True) == Exit.DONE
+
+
+def test_a_document_that_is_behind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "document", lambda: "something else")
+    with pytest.raises(Refused, match=r"docs/configuration\.md") as refused:
+        configuration.write(Output(), check=True)
+    assert refused.value.code == Exit.FOUND
+
+
+def test_every_process_carries_each_service_once() -> None:
+    for processes in ("1", "2", "per-service"):
+        carried = [name for names in topology.groups(processes).values() for name in names]  # type: ignore[arg-type]
+        assert sorted(carried) == sorted(topology.NAMES)
+
+
+def test_the_door_closes_first_and_the_provider_last() -> None:
+    assert programs.stop_order(["simulator", "core", "front"]) == [["front"], ["core"], ["simulator"]]
+    assert programs.stop_order(["simulator", "orders", "gateway"]) == [["gateway"], ["orders"], ["simulator"]]
