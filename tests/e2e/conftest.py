@@ -1,0 +1,45 @@
+"""One running product for all tests of this folder, in one process and (`make test-full`) in a process per service.
+
+Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
+data has to fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from installation import Installation, is_alive, is_listening
+from processes import MANY, ONE
+from shop import Shop
+
+
+@pytest.fixture(scope="session", params=[ONE, MANY])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("e2e") / "home", processes=request.param)
+    try:
+        installation.start()
+        yield installation
+    finally:
+        if installation.process is not None:
+            family, taken = installation.family(), installation.ports()
+            assert installation.stop() == 0, installation.said
+            assert not [pid for pid in family if is_alive(pid)]
+            assert not [port for port in taken if is_listening(port)]
+
+
+@pytest.fixture(scope="module")
+def fits(hub: Installation) -> Iterator[None]:
+    """After the module: `orderhub check`."""
+    yield
+    hub.check()
+
+
+@pytest.fixture
+async def shop(hub: Installation) -> AsyncIterator[Shop]:
+    """The product as its users see it."""
+    limits = httpx.Limits(max_connections=100)
+    url = f"{hub.url}/api/v1/"
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
+        yield Shop(hub, http)

@@ -1,0 +1,65 @@
+"""`orderhub load` in a process of its own, and what has to be true of the orders that it was told are accepted."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from installation import Installation
+
+MIX: Final = "happy:5,declined:1,cancel:2,flaky:1,timeout:1"
+SETTLED: Final = ("CONFIRMED", "REJECTED", "CANCELLED", "IN_DELIVERY", "COMPLETED")
+
+
+class Load:
+    """One run. It notes every order at once, and repeats each request under its key while the gateway is away."""
+
+    def __init__(
+        self, home: Installation, orders: int, *, rate: int, seed: int = 1, deliver: bool = False
+    ) -> None:
+        self._record = home.folder.with_name(f"accepted-{secrets.token_hex(4)}.txt")
+        command = [sys.executable, "-m", "orderhub", "load", "--json", "--mix", MIX, "--seed", str(seed)]
+        command += ["--rate", str(rate), "--orders", str(orders), "--customers", "10"]
+        command += ["--patience", "90s", "--settle-within", "90s", "--record", str(self._record)]
+        self.process = subprocess.Popen(
+            [*command, *["--deliver"] * deliver],
+            env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    @property
+    def accepted(self) -> list[str]:
+        """The ids of the orders so far."""
+        lines = self._record.read_text().splitlines() if self._record.exists() else []
+        return [line.split()[0] for line in lines]
+
+    @property
+    def is_placing(self) -> bool:
+        return self.process.poll() is None and bool(self.accepted)
+
+    def report(self) -> Any:
+        """What it found, once all is settled; `good` is its own verdict."""
+        said, complained = self.process.communicate(timeout=240)
+        assert self.process.returncode in (0, 4), f"load: {self.process.returncode} {said} {complained}"
+        return json.loads(said.splitlines()[-1])
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+def assert_all_is_well(home: Installation, accepted: Sequence[str]) -> None:
+    """Nothing accepted is lost or open, nobody paid twice, nothing waits for an operator, nothing was given up."""
+    rows = home.sql_now("orders", "select id::text as id, status from orders")
+    states = {row["id"]: row["status"] for row in rows}
+    assert {id: states.get(id) for id in accepted if states.get(id) not in SETTLED} == {}
+    open_runs = "select order_id, state from saga_runs where state not in ('SUCCEEDED', 'FAILED')"
+    assert home.sql_now("orders", open_runs) == []
+    for service in ("orders", "inventory", "payments", "delivery"):
+        assert home.sql_now(service, "select id, reason from dead_letters") == []
+    twice = "select reference, count(*) from authorizations group by reference having count(*) > 1"
+    assert home.sql_now("simulator", twice) == []
