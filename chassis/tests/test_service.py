@@ -105,6 +105,15 @@ async def _is(status, wanted):
     return await status() == wanted
 
 
+async def test_a_service_that_fails_is_not_ready_while_it_closes(open_orders):
+    opened = None
+    with pytest.raises(RuntimeError, match="a neighbour"):
+        async with open_orders() as opened:
+            opened.readiness.opened = True
+            raise RuntimeError("a neighbour in the process could not start")
+    assert not opened.readiness.ok
+
+
 async def test_a_database_behind_the_code_is_refused(make_settings, make_database):
     settings = await make_settings(ServiceSettings, "orderhub_chassis", database_url=await make_database())
     with pytest.raises(

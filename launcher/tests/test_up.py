@@ -212,6 +212,21 @@ def test_a_used_port_is_one_line_and_leaves_nothing(folder: Path) -> None:
     assert not (folder / "postgres").exists()
 
 
+def test_a_port_that_is_taken_while_the_product_starts_is_the_reason_that_is_given(folder: Path) -> None:
+    product = Product(folder, processes="2")
+    command = [sys.executable, "-m", "orderhub", "up", "--port", str(product.port), "--processes", "2"]
+    up = subprocess.Popen(
+        command, env=product.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    comes_true((folder / "postgres" / "data").exists)  # the launcher has looked at the port before that
+    with socket.create_server(("127.0.0.1", product.port)):
+        said = up.communicate(timeout=60)
+    assert up.returncode == Exit.FAILED
+    assert f"port {product.port} on 127.0.0.1 cannot be used" in said[1]
+    assert len(said[1].splitlines()) == 1
+    assert processes_of(folder) == []
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ORDERHUB_LOG_LEVEL", "loud"), ("ORDERHUB_PORT", "many"), ("ORDERHUB_ORDERS_CONSUMER_BATCH", "0")],

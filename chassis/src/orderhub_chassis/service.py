@@ -175,8 +175,10 @@ async def open_chassis(
         if relay:
             await _start_relay(chassis)
         await chassis.every(timedelta(seconds=5), "housekeeping", lambda: _housekeeping(chassis))
-        yield chassis
-        chassis.readiness.opened = False
+        try:
+            yield chassis
+        finally:  # also when a neighbour in the process could not start: nobody may take it for ready meanwhile
+            chassis.readiness.opened = False
 
 
 def _database(url: str, name: str, settings: ServiceSettings, around: Surroundings) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN = 60.0
 WATCH_SECONDS = 0.5
+BROKEN_WITHIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ class Launch:
         task = asyncio.ensure_future(step)
         try:
             await asyncio.wait({task, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and task.exception() is not None:  # a process that is ending may not be gone yet
+                await asyncio.wait({self._broken}, timeout=BROKEN_WITHIN)
             if self._broken.done():
                 self._broken.result()
             await task

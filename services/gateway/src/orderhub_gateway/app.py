@@ -68,8 +68,10 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         edge = Edge(app, settings, verifier, limiter)
         port = await stack.enter_async_context(_serve(edge, settings))
         readiness.opened = True
-        yield Service(readiness, port)
-        readiness.opened = False
+        try:
+            yield Service(readiness, port)
+        finally:
+            readiness.opened = False
 
 
 def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:
