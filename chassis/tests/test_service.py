@@ -105,13 +105,18 @@ async def _is(status, wanted):
     return await status() == wanted
 
 
-async def test_a_service_that_fails_is_not_ready_while_it_closes(open_orders):
-    opened = None
-    with pytest.raises(RuntimeError, match="a neighbour"):
-        async with open_orders() as opened:
-            opened.readiness.opened = True
+async def test_a_service_is_not_ready_while_it_closes_because_a_neighbour_failed(open_orders):
+    opened = []
+
+    async def process():
+        async with open_orders() as chassis:
+            chassis.readiness.opened = True
+            opened.append(chassis.readiness)
             raise RuntimeError("a neighbour in the process could not start")
-    assert not opened.readiness.ok
+
+    with pytest.raises(RuntimeError, match="a neighbour"):
+        await process()
+    assert not opened[0].ok
 
 
 async def test_a_database_behind_the_code_is_refused(make_settings, make_database):
