@@ -88,6 +88,15 @@ class Server:
         )
         return rows[0][0]
 
+    async def idle_in_transaction(self) -> int:
+        """Sessions that have done their part and hold what they locked."""
+        rows = await self.sql(
+            "select count(*) from pg_stat_activity where datname = $1 and state = 'idle in transaction'",
+            self.name,
+            elsewhere=True,
+        )
+        return rows[0][0]
+
 
 @pytest.fixture
 def server() -> type[Server]:
@@ -193,14 +202,20 @@ class World:
 
     @asynccontextmanager
     async def running(
-        self, spec: ConsumerSpec[State], *, member: str = "m", ttl: float = 5.0, batch: int = 400
+        self,
+        spec: ConsumerSpec[State],
+        *,
+        member: str = "m",
+        ttl: float = 5.0,
+        batch: int = 400,
+        replay_rate: float = 1000,
     ) -> AsyncIterator[Living]:
         """A replica: own connections, no hints. It stops as a service does: the open batch is finished."""
         async with AsyncExitStack() as stack:
             db = await stack.enter_async_context(self.db())
             bus = await stack.enter_async_context(self.bus(ttl=ttl))
             readiness = Readiness(opened=True)
-            runner = Runner(spec, db, bus, member, readiness, batch)
+            runner = Runner(spec, db, bus, member, readiness, batch, replay_rate)
             task = asyncio.create_task(runner.run())
             try:
                 yield Living(runner, db, bus, readiness, task)

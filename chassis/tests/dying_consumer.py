@@ -47,7 +47,7 @@ async def main(database: str, bus_url: str, batch: int, expected: int) -> None:
         Database.open(bus_url, service="bus") as bus_db,
         PostgresBus.open(bus_db, ttl=timedelta(seconds=0.5)) as bus,
     ):
-        runner = Runner(spec, db, bus, f"pid-{os.getpid()}", Readiness(opened=True), batch)
+        runner = Runner(spec, db, bus, f"pid-{os.getpid()}", Readiness(opened=True), batch, 1000)
         task = asyncio.create_task(runner.run())
         while not task.done():
             counts = await db.fetchrow(

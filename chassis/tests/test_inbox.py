@@ -72,14 +72,7 @@ async def test_a_twin_waits_for_the_open_transaction_and_then_finds_nothing(db, 
         return len(fresh)
 
     holding = asyncio.create_task(db.run(first))
-
-    async def holds():
-        return await small_world.database.sql(
-            "select 1 from pg_stat_activity where datname = $1 and state = 'idle in transaction'",
-            small_world.database.name,
-        )
-
-    await eventually(holds)
+    await eventually(small_world.database.idle_in_transaction)
     late = asyncio.create_task(admitted(db, batch))
     await eventually(small_world.database.waiting_for_locks)
     effects_done.set()
@@ -95,15 +88,9 @@ async def test_when_the_open_transaction_fails_the_twin_takes_over(db, small_wor
         raise ZeroDivisionError
 
     holding = asyncio.create_task(db.run(first))
-    await asyncio.sleep(0)
-    late = None
-
-    async def late_waits():
-        nonlocal late
-        late = late or asyncio.create_task(admitted(db, batch))
-        return await small_world.database.waiting_for_locks()
-
-    await eventually(late_waits)
+    await eventually(small_world.database.idle_in_transaction)
+    late = asyncio.create_task(admitted(db, batch))
+    await eventually(small_world.database.waiting_for_locks)
     fail.set()
     with pytest.raises(ZeroDivisionError):
         await holding

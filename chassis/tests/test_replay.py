@@ -6,8 +6,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from orderhub_chassis.errors import NotFound
+from orderhub_chassis.errors import Kind, NotFound, Unavailable
 from orderhub_chassis.messages import Outgoing, Undecodable
+from orderhub_chassis.replays import BURST, MAX_REPLAYS, ReplayedTooOften, ReplaysTooFast
 from orderhub_contracts.events.v1.records_pb2 import Record
 from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
 from orderhub_contracts.payments.v1.commands_pb2 import CapturePayment
@@ -192,3 +193,129 @@ async def test_what_is_done_or_unknown_is_not_found(world, eventually, decide):
         for id in (dead["id"], uuid4()):
             with pytest.raises(NotFound):
                 await living.runner.replay(id, dry_run=False)
+
+
+async def replay_counts(world):
+    return [row["replays"] for row in await world.dead_letters()]
+
+
+async def in_vain(living, dead, times=MAX_REPLAYS, **how):
+    for _ in range(times):
+        with pytest.raises(ArithmeticError):
+            await living.runner.replay(dead["id"], dry_run=False, **how)
+
+
+async def test_what_was_replayed_in_vain_too_often_is_refused_unless_forced(world, eventually, decide):
+    async with world.running(world.spec(decide)) as living:
+        dead = await a_dead_letter(world, eventually)
+        await in_vain(living, dead)
+        with pytest.raises(ReplayedTooOften) as refused:
+            await living.runner.replay(dead["id"], dry_run=False)
+        assert (refused.value.kind, refused.value.code) == (
+            Kind.CONFLICT,
+            "dead_letters.replayed_too_often",
+        )
+        assert await replay_counts(world) == [MAX_REPLAYS], "a refusal is no replay"
+        await in_vain(living, dead, times=1, force=True)
+        assert await replay_counts(world) == [MAX_REPLAYS + 1]
+        decide.broken.clear()
+        assert await living.runner.replay(dead["id"], dry_run=False, force=True) == (1, [])
+    assert await world.effects() == [("a", 1)]
+
+
+async def test_the_count_is_that_of_the_key_whichever_of_its_messages_is_named(world, eventually, decide):
+    async with world.running(world.spec(decide)) as living:
+        dead = await a_dead_letter(world, eventually, ("a", 2))
+        decide.broken = {("a", 2)}
+        await in_vain(living, dead)
+        _, behind = await world.dead_letters()
+        with pytest.raises(ReplayedTooOften):
+            await living.runner.replay(behind["id"], dry_run=False)
+    assert await replay_counts(world) == [MAX_REPLAYS, 0]
+
+
+async def test_dry_runs_are_neither_counted_nor_refused_by_the_count(world, eventually, decide):
+    async with world.running(world.spec(decide)) as living:
+        dead = await a_dead_letter(world, eventually)
+        await in_vain(living, dead)
+        for _ in range(2):
+            with pytest.raises(ArithmeticError):
+                await living.runner.replay(dead["id"], dry_run=True)
+        decide.broken.clear()
+        assert (await living.runner.replay(dead["id"], dry_run=True))[0] == 1
+    assert await replay_counts(world) == [MAX_REPLAYS]
+
+
+async def test_a_replay_is_counted_before_it_runs_so_that_one_that_kills_the_process_is(
+    world, eventually, decide
+):
+    """What is cancelled in the middle has written nothing but the count, as after a kill."""
+    began = asyncio.Event()
+    async with world.running(world.spec(decide)) as living:
+        dead = await a_dead_letter(world, eventually)
+
+        async def endless(tx, topic, key):
+            began.set()
+            await asyncio.Event().wait()
+
+        living.runner._effects.replay = endless
+        replaying = asyncio.create_task(living.runner.replay(dead["id"], dry_run=False))
+        await began.wait()
+        assert await replay_counts(world) == [1]
+        replaying.cancel()
+        await asyncio.gather(replaying, return_exceptions=True)
+    assert await replay_counts(world) == [1]
+
+
+async def test_an_outage_in_the_middle_of_a_replay_uses_none_of_them_up(world, eventually, decide):
+    async with world.running(world.spec(decide)) as living:
+        dead = await a_dead_letter(world, eventually)
+        replay = living.runner._effects.replay
+
+        async def without_database(tx, topic, key):
+            await world.database.hang_up()
+            return await replay(tx, topic, key)
+
+        living.runner._effects.replay = without_database
+        for _ in range(MAX_REPLAYS + 1):
+            with pytest.raises(Unavailable):
+                await living.runner.replay(dead["id"], dry_run=False)
+        living.runner._effects.replay = replay
+        assert await replay_counts(world) == [1]
+        await in_vain(living, dead, times=1)
+        assert await replay_counts(world) == [1], "it was the same one, begun again"
+        await in_vain(living, dead, times=1)
+        assert await replay_counts(world) == [2]
+
+
+async def test_replays_follow_each_other_at_a_bounded_rate_over_all_replicas(world, eventually, decide):
+    """Dry ones too: they load the database as much. Nothing is counted that may not begin."""
+    hourly = 1 / 3600
+    spec = world.spec(decide)
+    async with (
+        world.running(spec, member="one", replay_rate=hourly) as one,
+        world.running(spec, member="two", replay_rate=hourly) as two,
+    ):
+        dead = await a_dead_letter(world, eventually)
+        decide.broken.clear()
+        for number in range(BURST):
+            await (one, two)[number % 2].runner.replay(dead["id"], dry_run=True)
+        for living in (one, two):
+            for dry_run in (True, False):
+                with pytest.raises(ReplaysTooFast) as refused:
+                    await living.runner.replay(dead["id"], dry_run=dry_run)
+                assert (refused.value.kind, refused.value.code) == (
+                    Kind.RATE_LIMITED,
+                    "dead_letters.replayed_too_fast",
+                )
+                assert 3500 < refused.value.retry_after <= 3600
+        assert await replay_counts(world) == [0]
+        await world.database.sql("update replay_pace set full_at = full_at - interval '1 hour'")
+        assert await two.runner.replay(dead["id"], dry_run=False) == (1, [])
+
+
+async def test_what_is_not_found_takes_nothing_from_the_rate(world, decide):
+    async with world.running(world.spec(decide), replay_rate=1 / 3600) as living:
+        for _ in range(BURST + 1):
+            with pytest.raises(NotFound):
+                await living.runner.replay(uuid4(), dry_run=False)

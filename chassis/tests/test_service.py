@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from orderhub_chassis import http, metrics
+from orderhub_chassis import http, metrics, replays
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind, Unavailable
@@ -261,6 +261,34 @@ async def test_an_operator_lists_dead_letters_and_replays_them(world, open_payme
         assert await world.effects() == [("a", 1), ("a", 2)]
         assert [i.key for i in (await door.list(status="done")).items] == ["a", "a"], "with what was parked"
         assert [i.key for i in (await door.list(status="dead")).items] == ["c", "b"]
+
+
+async def test_a_dead_letter_tells_how_often_it_was_replayed_and_is_refused_after_too_many(
+    world, open_payments, eventually
+):
+    def decide(state, envelope):
+        raise ArithmeticError("no")
+
+    async with open_payments(decide, replay_rate=1 / 3600) as chassis, dead_letters(chassis) as door:
+        await world.publish(world.batch(("a", 1)))
+        await eventually(lambda: _has(world, 1))
+        (item,) = (await door.list()).items
+        assert item.replays == 0
+        for _ in range(replays.MAX_REPLAYS):
+            assert (await door.replay(item.id)).error == "ArithmeticError: no"
+        (item,) = (await door.list()).items
+        assert item.replays == replays.MAX_REPLAYS
+        with pytest.raises(Failure) as refused:
+            await door.replay(item.id)
+        assert (refused.value.kind, refused.value.code) == (
+            Kind.CONFLICT,
+            "dead_letters.replayed_too_often",
+        )
+        for _ in range(replays.BURST - replays.MAX_REPLAYS):
+            assert (await door.replay(item.id, force=True)).error == "ArithmeticError: no"
+        with pytest.raises(Failure) as refused:
+            await door.replay(item.id, force=True)
+        assert (refused.value.kind, refused.value.retry_after) == (Kind.RATE_LIMITED, pytest.approx(3600, abs=100))
 
 
 async def test_dead_letters_are_for_operators_alone(open_payments):

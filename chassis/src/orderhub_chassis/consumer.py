@@ -19,12 +19,12 @@ from uuid import UUID
 
 from orderhub_contracts.events.v1.records_pb2 import Record
 
-from orderhub_chassis import deadletters, metrics
+from orderhub_chassis import deadletters, metrics, replays
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.bus.base import Consumer as BusConsumer
-from orderhub_chassis.db import Database
+from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.effects import Cause, ConsumerSpec, Context, Decision, Effects, Outcome
-from orderhub_chassis.errors import NotFound, Unavailable
+from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.messages import Delivery
 from orderhub_chassis.telemetry import about, log
@@ -40,7 +40,14 @@ class Runner(Generic[S]):
     """One member of the group; `run` goes on until cancelled and then finishes the batch that is open."""
 
     def __init__(
-        self, spec: ConsumerSpec[S], db: Database, bus: Bus, member: str, readiness: Readiness, batch: int
+        self,
+        spec: ConsumerSpec[S],
+        db: Database,
+        bus: Bus,
+        member: str,
+        readiness: Readiness,
+        batch: int,
+        replay_rate: float,
     ) -> None:
         self._spec = spec
         self._db = db
@@ -48,6 +55,7 @@ class Runner(Generic[S]):
         self._member = member
         self._readiness = readiness
         self._batch = batch
+        self._replay_rate = replay_rate
         self._effects = Effects(spec, db)
         self._stopping = asyncio.Event()
         self._member_of_group: BusConsumer | None = None
@@ -56,6 +64,8 @@ class Runner(Generic[S]):
         self._counted: set[str] = set()
         self._suspects: set[str] = set()
         self._open: dict[str, int] = {}
+        # Dead letters whose last replay is counted but was cut short by infrastructure.
+        self._open_replays: set[UUID] = set()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -213,23 +223,34 @@ class Runner(Generic[S]):
         for topic, count in Counter(delivery.topic for delivery, _ in outcome.fresh).items():
             metrics.CONSUMED.labels(name, topic).inc(count)
 
-    async def replay(self, dead_letter: UUID, *, dry_run: bool) -> tuple[int, list[str]]:
+    async def replay(
+        self, dead_letter: UUID, *, dry_run: bool, force: bool = False
+    ) -> tuple[int, list[str]]:
         """Run a dead letter and all that is parked behind it, in order, with the code of today.
 
         Returns how many were applied and what was (dry run: would be) sent. Raises what the handler raises;
-        then nothing has changed.
+        then nothing has changed but the count of replays. Raises ReplayedTooOften, which `force` (and a dry run)
+        does not heed, and ReplaysTooFast.
         """
-        row = await self._db.fetchrow(
-            "select topic, key from dead_letters where id = $1 and consumer = $2 and status <> 'done'",
-            dead_letter, self._spec.name,
-        )  # fmt: skip
-        if row is None:
-            raise NotFound(f"no open dead letter {dead_letter}", code="dead_letters.not_found")
-        topic, key = row["topic"], row["key"]
+
+        async def begin(tx: Transaction) -> replays.Waiting:
+            waiting = await replays.find(tx, self._spec.name, dead_letter)
+            if not dry_run and waiting.id not in self._open_replays:
+                await replays.count(tx, waiting, force=force)
+            await replays.keep_pace(tx, self._replay_rate)
+            return waiting
+
+        waiting = await self._db.run(begin)
+        topic, key = waiting.topic, waiting.key
         if dry_run:
             outcome, outgoing = await self._db.dry_run(lambda tx: self._effects.replay(tx, topic, key))
             return outcome.replayed, [f"{m.payload.DESCRIPTOR.full_name} {m.key}" for m in outgoing]
-        outcome = await self._db.run(lambda tx: self._effects.replay(tx, topic, key))
+        self._open_replays.discard(waiting.id)
+        try:
+            outcome = await self._db.run(lambda tx: self._effects.replay(tx, topic, key))
+        except Unavailable:
+            self._open_replays.add(waiting.id)
+            raise
         self._observe(outcome)
         return outcome.replayed, []
 

@@ -81,9 +81,10 @@ class Chassis:
 
     async def consume(self, spec: ConsumerSpec[Any]) -> Runner[Any]:
         """Run the consumer until the service closes; at closing the open batch is finished."""
+        settings = self.settings
         runner: Runner[Any] = Runner(
-            spec, self.db, self.bus, self.settings.instance, self.readiness, self.settings.consumer_batch
-        )
+            spec, self.db, self.bus, settings.instance, self.readiness, settings.consumer_batch, settings.replay_rate
+        )  # fmt: skip
         self._runner = runner
         await self.enter(self._task("consumer", runner.run, stop=runner.stop))
         return runner

@@ -140,6 +140,9 @@ class ServiceSettings(CommonSettings):
     consumer_batch: int = Field(
         400, ge=1, le=10_000, description="Most messages in one consumer transaction."
     )
+    replay_rate: float = Field(
+        5, gt=0, le=1000, description="Replays of dead letters per second, dry ones too, over all replicas."
+    )
     instance: str = Field(
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
     )
