@@ -288,7 +288,10 @@ async def test_a_dead_letter_tells_how_often_it_was_replayed_and_is_refused_afte
             assert (await door.replay(item.id, force=True)).error == "ArithmeticError: no"
         with pytest.raises(Failure) as refused:
             await door.replay(item.id, force=True)
-        assert (refused.value.kind, refused.value.retry_after) == (Kind.RATE_LIMITED, pytest.approx(3600, abs=100))
+        assert (refused.value.kind, refused.value.retry_after) == (
+            Kind.RATE_LIMITED,
+            pytest.approx(3600, abs=100),
+        )
 
 
 async def test_dead_letters_are_for_operators_alone(open_payments):

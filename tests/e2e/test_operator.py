@@ -129,3 +129,42 @@ async def test_an_operator_s_retry_behind_a_dead_letter_waits_for_its_replay(sho
     await replayed(operator, letter)
     assert (await customer.settled(placed["id"]))["status"] == "CONFIRMED"
     assert await shop.stock(product) == (4, 0)
+
+
+async def test_what_was_replayed_in_vain_too_often_is_refused_unless_the_operator_insists(shop: Shop) -> None:
+    customer, operator = await shop.as_("customer"), await shop.as_("operator")
+    product = await shop.product(stock=5)
+    condition = f"new.status = 'COMMITTED' and new.product_id = '{product['id']}'"
+    async with refusing(shop, "inventory", "reservations", "update", condition):
+        placed = await customer.place(of(product))
+        await until_run_is(operator, placed["id"], "STUCK")
+        letter = await dead_letter(operator, "inventory", placed["id"])
+        path = f"admin/dead-letters/{letter['id']}/replay"
+        for tried in range(3):
+            assert (await dead_letter(operator, "inventory", placed["id"]))["replays"] == tried
+            assert "a bug, for a test" in (await operator.done(path, {}))["error"]
+        refused = await operator.post(path, {})
+        assert (refused.status_code, refused.json()["code"]) == (409, "dead_letters.replayed_too_often")
+    assert (await operator.done(path, {"dry_run": True}))["error"] is None
+    assert (await operator.post(path, {})).status_code == 409
+    assert (await operator.done(path, {"force": True}))["error"] is None
+    assert (await customer.settled(placed["id"]))["status"] == "CONFIRMED"
+    assert await shop.stock(product) == (4, 0)
+
+
+async def test_replays_that_follow_each_other_too_fast_are_told_when_to_come_again(shop: Shop) -> None:
+    """The letter stays dead all the while: a dry run changes nothing."""
+    customer, operator = await shop.as_("customer"), await shop.as_("operator")
+    product = await shop.product(stock=5)
+    condition = f"new.status = 'COMMITTED' and new.product_id = '{product['id']}'"
+    async with refusing(shop, "inventory", "reservations", "update", condition):
+        placed = await customer.place(of(product))
+        letter = await dead_letter(operator, "inventory", placed["id"])
+    path = f"admin/dead-letters/{letter['id']}/replay"
+    await shop.hub.sql("inventory", "update replay_pace set full_at = now() + interval '1 hour'")
+    refused = await operator.post(path, {"dry_run": True})
+    assert (refused.status_code, refused.json()["code"]) == (429, "dead_letters.replayed_too_fast")
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
+    await shop.hub.sql("inventory", "update replay_pace set full_at = now()")
+    await replayed(operator, letter)
+    assert (await customer.settled(placed["id"]))["status"] == "CONFIRMED"

@@ -223,9 +223,7 @@ class Runner(Generic[S]):
         for topic, count in Counter(delivery.topic for delivery, _ in outcome.fresh).items():
             metrics.CONSUMED.labels(name, topic).inc(count)
 
-    async def replay(
-        self, dead_letter: UUID, *, dry_run: bool, force: bool = False
-    ) -> tuple[int, list[str]]:
+    async def replay(self, dead_letter: UUID, *, dry_run: bool, force: bool = False) -> tuple[int, list[str]]:
         """Run a dead letter and all that is parked behind it, in order, with the code of today.
 
         Returns how many were applied and what was (dry run: would be) sent. Raises what the handler raises;

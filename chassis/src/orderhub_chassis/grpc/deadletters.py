@@ -52,7 +52,7 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         except ValueError as error:
             raise invalid_field("/id", "uuid", "is not a UUID") from error
         try:
-            applied, would_send = await self._runner.replay(id, dry_run=request.dry_run)
+            applied, would_send = await self._runner.replay(id, dry_run=request.dry_run, force=request.force)
         except Failure:
             raise
         except Exception as error:  # noqa: BLE001 - the operator is told what the handler says today
@@ -64,6 +64,6 @@ def _item(row: Any) -> pb.DeadLetter:
     return pb.DeadLetter(
         id=str(row["id"]), consumer=row["consumer"], topic=row["topic"], key=row["key"], message_id=row["message_id"],
         type=row["type"], reason=row["reason"], stack=row["stack"], attempts=row["attempts"], status=row["status"],
-        created_at=rfc3339(row["created_at"]), parked_behind=row["behind"],
+        created_at=rfc3339(row["created_at"]), parked_behind=row["behind"], replays=row["replays"],
         traceparent=Record.FromString(row["record"]).traceparent,
     )  # fmt: skip

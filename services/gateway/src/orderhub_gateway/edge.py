@@ -116,7 +116,7 @@ class Edge:
         if method == "HEAD":
             scope["method"] = "GET"
         answering = _answering(context, send, bare=method == "HEAD")
-        await self._serve(scope, headers, context, _receiving(context, receive), answering)
+        await self._serve(scope, headers, context, _receiving(scope, context, receive), answering)
         self._observe(scope, method, context, time.perf_counter() - begun)
 
     async def _serve(
@@ -124,6 +124,7 @@ class Edge:
     ) -> None:
         try:
             async with asyncio.timeout(self._seconds):
+                _check_readable(scope)
                 if self._is_preflight(scope, headers):
                     await PREFLIGHT.send_over(scope, receive, send)
                 else:
@@ -253,9 +254,16 @@ def _answering(context: Context, send: Send, *, bare: bool) -> Send:
     return answering
 
 
-def _receiving(context: Context, receive: Receive) -> Receive:
+def _check_readable(scope: Scope) -> None:
+    """Raises what the wire had to refuse of this request; for a body that may become known while it is read."""
+    if refused := scope.get("refused"):
+        raise refused
+
+
+def _receiving(scope: Scope, context: Context, receive: Receive) -> Receive:
     async def receiving() -> Message:
         message = await receive()
+        _check_readable(scope)
         context.body_complete = not message.get("more_body", False)
         return message
 

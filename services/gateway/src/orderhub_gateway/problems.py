@@ -19,6 +19,8 @@ from orderhub_gateway.errors import HttpFailure
 from orderhub_gateway.responses import Raw
 
 MEDIA_TYPE: Final = b"application/problem+json"
+METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+"""Of all addresses together: a method that nobody knows was never looked up for one."""
 URN: Final = "urn:orderhub:problem:"
 FRAMEWORK_CODES: Final = {
     400: "request.malformed",
@@ -61,6 +63,8 @@ def answer(failure: Failure) -> Raw:
         headers.append((b"retry-after", str(failure.retry_after).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="orderhub"'))
+    if status == 405:
+        headers.append((b"allow", METHODS))
     detail = failure.detail
     if failure.code == Unavailable.code:
         # The chassis' words name hosts and ports, which are nobody's business out there.

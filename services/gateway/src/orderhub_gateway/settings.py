@@ -59,6 +59,12 @@ class Settings(CommonSettings):
     login_burst_per_account: int = Field(
         10, ge=1, description="Logins at once to one account from one address."
     )
+    target_limit: int = Field(
+        8192, ge=1024, le=65_535, description="Longest target of a request, with its query, in bytes."
+    )
+    headers_limit: int = Field(
+        32 * 1024, ge=4096, le=MIB, description="Largest sum of a request's header lines in bytes."
+    )
     body_limit: int = Field(MIB, ge=1024, description="Largest request body in bytes.")
     import_limit: int = Field(20 * MIB, ge=1024, description="Largest CSV file of an import in bytes.")
     request_limit: timedelta = Field(

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DeadLetter(_message.Message):
-    __slots__ = ("id", "consumer", "topic", "key", "message_id", "type", "reason", "stack", "attempts", "status", "created_at", "parked_behind", "traceparent")
+    __slots__ = ("id", "consumer", "topic", "key", "message_id", "type", "reason", "stack", "attempts", "status", "created_at", "parked_behind", "traceparent", "replays")
     ID_FIELD_NUMBER: _ClassVar[int]
     CONSUMER_FIELD_NUMBER: _ClassVar[int]
     TOPIC_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class DeadLetter(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     PARKED_BEHIND_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    REPLAYS_FIELD_NUMBER: _ClassVar[int]
     id: str
     consumer: str
     topic: str
@@ -35,7 +36,8 @@ class DeadLetter(_message.Message):
     created_at: str
     parked_behind: int
     traceparent: str
-    def __init__(self, id: _Optional[str] = ..., consumer: _Optional[str] = ..., topic: _Optional[str] = ..., key: _Optional[str] = ..., message_id: _Optional[str] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., stack: _Optional[str] = ..., attempts: _Optional[int] = ..., status: _Optional[str] = ..., created_at: _Optional[str] = ..., parked_behind: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    replays: int
+    def __init__(self, id: _Optional[str] = ..., consumer: _Optional[str] = ..., topic: _Optional[str] = ..., key: _Optional[str] = ..., message_id: _Optional[str] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., stack: _Optional[str] = ..., attempts: _Optional[int] = ..., status: _Optional[str] = ..., created_at: _Optional[str] = ..., parked_behind: _Optional[int] = ..., traceparent: _Optional[str] = ..., replays: _Optional[int] = ...) -> None: ...
 
 class ListDeadLettersRequest(_message.Message):
     __slots__ = ("page", "status")
@@ -54,12 +56,14 @@ class ListDeadLettersResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ..., next_cursor: _Optional[str] = ...) -> None: ...
 
 class ReplayDeadLetterRequest(_message.Message):
-    __slots__ = ("id", "dry_run")
+    __slots__ = ("id", "dry_run", "force")
     ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     id: str
     dry_run: bool
-    def __init__(self, id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    force: bool
+    def __init__(self, id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class ReplayDeadLetterResponse(_message.Message):
     __slots__ = ("applied", "would_send", "error")

@@ -58,7 +58,8 @@ class DeadLetterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetter(self, request, context):
-        """Runs the dead letter and what is parked behind its key, in order, with the code of today.
+        """Runs the dead letter and what is parked behind its key, in order, with the code of today. Refused when it was
+        replayed too often already, unless forced, and when replays follow each other too fast.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -201,10 +201,14 @@ async def _dead_letters(
 async def replay_dead_letter(
     request: HttpRequest, dead_letter_id: FromPath[UUID], data: JSONBody[ReplayDeadLetter | None] = None
 ) -> Response[Replay]:
-    """Run it and what is parked behind it again, in order, with the code of today."""
+    """Run it and what is parked behind it again, in order, with the code of today.
+
+    409 `dead_letters.replayed_too_often` after a few replays in vain, unless forced; 429 when replays follow each
+    other too fast.
+    """
     consuming = peers_of(request).consuming
     data = data or ReplayDeadLetter()
-    message = dead_pb.ReplayDeadLetterRequest(id=str(dead_letter_id), dry_run=data.dry_run)
+    message = dead_pb.ReplayDeadLetterRequest(id=str(dead_letter_id), dry_run=data.dry_run, force=data.force)
     for service in [consuming[data.service]] if data.service else consuming.values():
         try:
             answer = await service(service.dead_letters.ReplayDeadLetter, message)

@@ -43,6 +43,7 @@ def dead_letter(message: dead_letters_pb2.DeadLetter, service: str) -> DeadLette
         status=message.status,
         created_at=message.created_at,
         parked_behind=message.parked_behind,
+        replays=message.replays,
         trace_id=trace_id(message.traceparent),
     )
 

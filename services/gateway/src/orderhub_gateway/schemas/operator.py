@@ -28,7 +28,10 @@ class Saga(msgspec.Struct, kw_only=True):
 
 
 class DeadLetter(msgspec.Struct, kw_only=True):
-    """A message that a service has given up; `parked_behind` later ones of its key wait for it."""
+    """A message that a service has given up; `parked_behind` later ones of its key wait for it.
+
+    `replays`: how often it was replayed, dry runs not counted.
+    """
 
     id: str
     service: str
@@ -43,13 +46,18 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     status: str
     created_at: str
     parked_behind: int
+    replays: int
     trace_id: str
 
 
 class ReplayDeadLetter(Input):
-    """`dry_run`: in a transaction that is rolled back. Without `service` the one that has it is looked for."""
+    """`dry_run`: in a transaction that is rolled back. `force`: however often it was replayed in vain.
+
+    Without `service` the one that has it is looked for.
+    """
 
     dry_run: bool = False
+    force: bool = False
     service: Consumer | None = None
 
 
