@@ -52,14 +52,16 @@ def _probe(service: str, readiness: Readiness, path: str) -> tuple[int, bytes, s
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Any, *, host: str, port: int, grace: float = 10, **options: Any) -> AsyncIterator[int]:
+async def serve(
+    app: Any, *, host: str, port: int, grace: float = 10, protocol: Any = "httptools", **options: Any
+) -> AsyncIterator[int]:
     """Serve an ASGI app until the block ends: then stop accepting, finish what is under way, return.
 
-    Yields the bound port. Raises PortTaken when it is in use.
+    Yields the bound port. Raises PortTaken when it is in use. `protocol` is uvicorn's name of one, or what makes one.
     """
     listener = _listen(host, port)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", loop="none", http="httptools", ws="none",
+        app, log_config=None, access_log=False, lifespan="off", loop="none", http=protocol, ws="none",
         timeout_graceful_shutdown=int(grace), server_header=False, date_header=True, **options,
     )  # fmt: skip
     server = _Server(config)
