@@ -24,6 +24,7 @@ from orderhub_chassis.telemetry import child_of, current_traceparent, log
 from orderhub_gateway import problems
 from orderhub_gateway.errors import (
     BadRequest,
+    IfMatchMalformed,
     KeyMalformed,
     LimitReached,
     NotAcceptable,
@@ -52,6 +53,9 @@ READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS: Final = READS | {"POST", "PUT", "PATCH", "DELETE"}
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
+IF_MATCH: Final = re.compile(r"[ -~]*")
+"""What gRPC takes as metadata; whether it is an ETag matters to the routes that look at it."""
+TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 ACCEPTABLE: Final = frozenset({b"application/*", b"application/problem+json"})
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 EXPOSED: Final = (
@@ -145,6 +149,8 @@ class Edge:
         key = context.call.idempotency_key
         if key and not IDEMPOTENCY_KEY.fullmatch(key):
             raise KeyMalformed
+        if not IF_MATCH.fullmatch(context.call.if_match):
+            raise IfMatchMalformed
         caller = await self._caller(path, headers, context)
         if caller is not ANONYMOUS:
             money = path.startswith(PAYMENTS) and scope["method"] not in READS
@@ -218,7 +224,8 @@ def _context(headers: dict[bytes, bytes], address: str) -> Context:
     """Takes over the client's request id and trace, or begins new ones."""
     given = headers.get(b"x-request-id", b"")
     request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7()).encode()
-    traceparent = child_of(headers.get(b"traceparent", b"").decode("latin-1"))
+    parent = headers.get(b"traceparent", b"").decode("latin-1")
+    traceparent = child_of(parent if TRACEPARENT.fullmatch(parent) else "")
     current_traceparent.set(traceparent)
     call = Call(
         request_id=request_id.decode(),

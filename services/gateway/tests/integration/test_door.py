@@ -271,8 +271,24 @@ async def test_a_trace_goes_on(api: Any) -> None:
     answer = await api("GET", "/v1/nothing", headers={"traceparent": given})
     assert answer.json()["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert answer.headers["traceparent"] != given
-    again = await api("GET", "/v1/nothing", headers={"traceparent": "nonsense"})
-    assert len(again.json()["trace_id"]) == 32
+    for nonsense in (
+        b"nonsense",
+        b"x" * 55,
+        b"\xe9" * 55,
+        b"00-" + b"Z" * 52,
+        f"00-{'0' * 32}-{'1' * 16}-01",
+    ):
+        again = await api("GET", "/v1/nothing", headers=[("traceparent", nonsense)])
+        assert len(again.json()["trace_id"].strip("0")) > 20
+
+
+async def test_no_header_that_goes_on_to_the_services_breaks_a_call(api: Any) -> None:
+    token = ("authorization", f"Bearer {await api.token('customer')}")
+    answer = await api("GET", "/v1/auth/me", headers=[token, ("traceparent", b"\xe9" * 55)])
+    assert answer.status_code == 200
+    for given in (b'"\xe9"', b'"a\tb"'):
+        answer = await api("GET", "/v1/auth/me", headers=[token, ("if-match", given)])
+        assert_problem(answer, 400, "request.if_match_malformed")
 
 
 async def test_a_head_is_a_get_without_the_body(api: Any) -> None:
