@@ -79,6 +79,21 @@ def test_the_file_has_a_section_for_each_service(environment):
     assert loaded.grpc_host == "0.0.0.0"
 
 
+def test_what_is_given_is_known_by_its_variable_wherever_it_stands(monkeypatch, environment):
+    (environment / "orderhub.yaml").write_text("grpc_port: 1\nbus: a\nshop:\n  till_key: t\n  grpc_port: 2\n")
+    (environment / ".env").write_text(
+        "ORDERHUB_BUS=b\nORDERHUB_ORDERS_PLACE_BATCH=3\nHOME=elsewhere\nORDERHUB_EMPTY\n"
+    )
+    monkeypatch.setenv("ORDERHUB_BUS", "c")
+    for name in set(REQUIRED) - {"ORDERHUB_BUS"}:
+        monkeypatch.delenv(name)
+    given = {name: value for name, value in settings.given().items() if "TEST" not in name}
+    assert given == {
+        "ORDERHUB_GRPC_PORT": "1", "ORDERHUB_SHOP_GRPC_PORT": "2", "ORDERHUB_SHOP_TILL_KEY": "t", "ORDERHUB_BUS": "c",
+        "ORDERHUB_ORDERS_PLACE_BATCH": "3",
+    }  # fmt: skip
+
+
 def test_the_file_may_be_elsewhere(monkeypatch, environment):
     (environment / "there.yaml").write_text("grpc_port: 4\n")
     monkeypatch.setenv("ORDERHUB_CONFIG", str(environment / "there.yaml"))

@@ -170,6 +170,14 @@ def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> No
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_secrets_that_somebody_chose_are_kept_like_generated_ones(tmp_path: Path) -> None:
+    with home.opened(tmp_path) as opened:
+        opened.keep_secrets({"internal_key": "chosen"})
+        assert opened.secret("internal_key") == "chosen"
+    assert home.at(tmp_path).secrets() == {"internal_key": "chosen"}
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
 def test_damaged_secrets_are_never_replaced_by_new_ones(tmp_path: Path, content: str) -> None:
     (tmp_path / "secrets.json").write_text(content)

@@ -16,7 +16,7 @@ def given() -> dict[str, str]:
     names = [service.name for service in topology.SERVICES if service.has_database]
     chosen = environment.Ports(1, 2, dict.fromkeys(names, 3), dict.fromkeys(names, 4))
     servers = environment.Servers(lambda name: f"postgresql://localhost/{name}", "unix:///redis")
-    return environment.of_services(lambda name: name * 40, servers, chosen, Path("/ready"))
+    return environment.of_services(lambda name: name * 40, servers, chosen, Path("/ready"), {})
 
 
 @pytest.mark.parametrize("name", configuration.CARRIERS)
@@ -24,6 +24,40 @@ def test_up_tells_each_service_all_that_it_requires(name: str, monkeypatch: pyte
     for variable, value in given().items():
         monkeypatch.setenv(variable, value)
     chassis.load(settings_of(name))
+
+
+def test_a_secret_that_is_given_becomes_the_folders() -> None:
+    wanted = environment.secrets_wanted(
+        {"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "k", "ORDERHUB_CURSOR_KEY": ""}, {}
+    )
+    assert wanted == {"key_encryption_key": "k"}
+    again = {"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "k", "HOME": "/"}
+    assert environment.secrets_wanted(again, {**wanted, "internal_key": "i"}) == {
+        **wanted,
+        "internal_key": "i",
+    }
+
+
+@pytest.mark.parametrize("variable", environment.SECRETS)
+def test_a_secret_that_contradicts_the_folders_is_named(variable: str) -> None:
+    kept = {environment.SECRETS[variable]: "as it was"}
+    with pytest.raises(Refused, match=f"^{variable}: .*secrets.json") as refused:
+        environment.secrets_wanted({variable: "another"}, kept)
+    assert refused.value.code == Exit.USAGE
+
+
+def test_secrets_that_contradict_each_other_are_named() -> None:
+    given = {"ORDERHUB_SIMULATOR_API_KEY": "one", "ORDERHUB_PAYMENTS_SIMULATOR_API_KEY": "two"}
+    with pytest.raises(Refused, match=r"PAYMENTS_SIMULATOR_API_KEY: .* ORDERHUB_SIMULATOR_API_KEY"):
+        environment.secrets_wanted(given, {})
+
+
+def test_what_is_given_and_not_used_is_known() -> None:
+    told = given()
+    assert environment.unused(told, told) == []
+    assert environment.unused(told, {"ORDERHUB_GATEWAY_PORT": "9000", "ORDERHUB_PORT": "9000"}) == [
+        "ORDERHUB_GATEWAY_PORT"
+    ]
 
 
 @pytest.mark.parametrize("variable", ["ORDERHUB_DATABASE_URL", "ORDERHUB_REDIS_URL"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from orderhub import cli, gateway, ports, topology
+from orderhub import cli, gateway, home, ports, topology
 from orderhub.exits import Exit
 from product import Product
 
@@ -191,12 +192,23 @@ def refused_pup(product: Product) -> Any:
 
 
 def test_every_service_in_a_process_of_its_own(folder: Path) -> None:
-    with Product(folder, processes="per-service") as product:
+    given = {"ORDERHUB_INTERNAL_KEY": "i" * 40, "ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "k" * 40}
+    public = {"ORDERHUB_PUBLIC_URL": "https://shop.example", "ORDERHUB_BUS": "postgresql://elsewhere/bus"}
+    with Product(folder, processes="per-service", extra=given | public) as product:
+        assert (
+            product.place.secrets().items()
+            >= {"internal_key": "i" * 40, "key_encryption_key": "k" * 40}.items()
+        )
+        claims = product.run("token", "customer").stdout.split(".")[1]
+        assert json.loads(base64.urlsafe_b64decode(claims + "=="))["iss"] == "https://shop.example"
         everything_is_ready(product, {*topology.NAMES, "simulator", "postgres", "redis"})
         order = product.json(
             "order", "place", "--sku", "GOOD-HEATPK", "--pay", "tok_declined", "--wait", "20"
         )
         assert order["status"] == "REJECTED"
+        said = product.stop()
+    assert "ORDERHUB_BUS" in said
+    assert "ORDERHUB_PUBLIC_URL" not in said
     assert processes_of(folder) == []
 
 
@@ -239,6 +251,20 @@ def test_a_bad_setting_is_one_line_that_names_it_and_leaves_nothing(
     assert name in refusal(done)
     assert not (folder / "postgres").exists()
     assert processes_of(folder) == []
+
+
+def test_a_secret_that_is_not_the_folders_is_one_line_that_names_it(folder: Path) -> None:
+    with home.opened(folder) as place:
+        kept = place.secret("cursor_key")
+        place.mark_initialised()
+    for name in ("ORDERHUB_CURSOR_KEY", "ORDERHUB_ORDERS_CURSOR_KEY"):
+        done = Product(folder, extra={name: "another-secret-of-somebody-else-entirely"}).run("up", timeout=30)
+        assert done.returncode == Exit.USAGE
+        assert refusal(done).startswith(f"orderhub: {name}: ")
+        assert "secrets.json" in refusal(done)
+        assert "another-secret" not in done.stderr
+        assert kept not in done.stderr
+    assert not (folder / "postgres").exists()
 
 
 def test_a_half_initialised_folder_is_one_line_and_reset_mends_it(folder: Path) -> None:

@@ -45,21 +45,41 @@ def from_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
 
     The file is `ORDERHUB_CONFIG`, or `orderhub.yaml` in the working directory if there is one.
     """
+    path, values = _file()
+    name = _prefix(settings_cls).removeprefix(PREFIX).strip("_").lower()
+    section = values.get(name, {})
+    if not isinstance(section, dict):
+        raise SettingsError(f"ORDERHUB_CONFIG: {path} is not a table of names and values")
+    return {name: value for name, value in values.items() if not isinstance(value, dict)} | section
+
+
+def given() -> dict[str, str]:
+    """Every variable that is set, wherever: the environment over `.env` over the file."""
+    _, values = _file()
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        entries = (
+            {f"{name}_{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        found |= {f"{PREFIX}{key}".upper(): entry for key, entry in entries.items()}
+    found |= {name: value for name, value in _all_sources().items() if name.startswith(PREFIX)}
+    return {name: str(value) for name, value in found.items()}
+
+
+def _file() -> tuple[Path, dict[str, Any]]:
     named = os.environ.get("ORDERHUB_CONFIG", "")
     path = Path(named or "orderhub.yaml")
     if not named and not path.exists():
-        return {}
+        return path, {}
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsError(
             f"ORDERHUB_CONFIG: {path} cannot be read: {' '.join(str(error).split())}"
         ) from None
-    name = _prefix(settings_cls).removeprefix(PREFIX).strip("_").lower()
-    section = values.get(name, {}) if isinstance(values, dict) else None
-    if not isinstance(section, dict):
+    if not isinstance(values, dict):
         raise SettingsError(f"ORDERHUB_CONFIG: {path} is not a table of names and values")
-    return {name: value for name, value in values.items() if not isinstance(value, dict)} | section
+    return path, values
 
 
 def _prefix(settings_cls: type[BaseSettings]) -> str:

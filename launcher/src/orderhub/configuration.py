@@ -128,7 +128,10 @@ def document() -> str:
         " environment does not set, and `orderhub.yaml` (or the file that `ORDERHUB_CONFIG` names) for what neither"
         " sets. Times are seconds or ISO 8601. A wrong value stops the start with one line that names the"
         " variable.\n\n`orderhub up` sets by itself what is marked with ¹: addresses and ports of the parts that it"
-        " starts, and secrets that it generated into the data folder. No secret has a default.\n"
+        " starts, and secrets that it generates into the data folder. No secret has a default.\n\nA secret that you"
+        " give is taken by a new data folder and kept there (`secrets.json`); one that is another than the folder's"
+        " stops the start. Of an address, port or database that you give, `up` says that it does not use it; a"
+        " `ORDERHUB_PUBLIC_URL` is used.\n"
     ]
     given = _set_by_up()
     for title, about, found in sections():
@@ -163,7 +166,7 @@ def _set_by_up() -> frozenset[str]:
     names = [service.name for service in topology.SERVICES if service.has_database]
     chosen = environment.Ports(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names, 0))
     servers = environment.Servers(lambda database: database, "")
-    given = set(environment.of_services(str, servers, chosen, Path())) | {"ORDERHUB_INSTANCE"}
+    given = set(environment.of_services(str, servers, chosen, Path(), {})) | {"ORDERHUB_INSTANCE"}
     common = {name.removeprefix("ORDERHUB_") for name in given}
     given |= {f"ORDERHUB_{service.upper()}_{name}" for service in CARRIERS for name in common}
     return frozenset(given | {f"ORDERHUB_{name}" for name in ("DATABASE_URL", "GRPC_PORT", "HTTP_PORT")})

@@ -8,11 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from orderhub import ports, topology
+from orderhub.exits import Exit, Refused
 
 Dsn = Callable[[str], str]
+SECRETS: Final[Mapping[str, str]] = {
+    "ORDERHUB_INTERNAL_KEY": "internal_key",
+    "ORDERHUB_CURSOR_KEY": "cursor_key",
+    "ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "key_encryption_key",
+    "ORDERHUB_SIMULATOR_API_KEY": "simulator_api_key",
+    "ORDERHUB_PAYMENTS_SIMULATOR_API_KEY": "simulator_api_key",
+}
+"""Variable → the data folder's name of the secret that it tells."""
+OWN_SECRETS: Final[Mapping[str, str]] = {
+    variable.replace("ORDERHUB_", f"ORDERHUB_{service.upper()}_"): name
+    for variable, name in SECRETS.items()
+    if name in ("internal_key", "cursor_key")
+    for service in topology.NAMES
+}
+"""The same secrets under the names that one service alone reads."""
 ADMINISTRATION = "postgres"
 """The database from which others are made."""
 
@@ -62,25 +79,48 @@ def choose_ports(gateway: int) -> Ports:
     )
 
 
+def secrets_wanted(given: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """What the folder is to keep: its own secrets, and those that the user gave where it has none yet.
+
+    Raises Refused where they contradict: what was signed and encrypted with the one is lost to the other.
+    """
+    wanted, origin = dict(kept), dict.fromkeys(kept, "secrets.json of the data folder")
+    for variable, name in {**SECRETS, **OWN_SECRETS}.items():
+        if not (value := given.get(variable)):
+            continue
+        if wanted.setdefault(name, value) != value:
+            raise Refused(
+                f"{variable}: is not the secret that {origin[name]} has: unset it, or give the same",
+                Exit.USAGE,
+            )
+        origin.setdefault(name, variable)
+    return wanted
+
+
+def unused(variables: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """What the user gave and `up` has to decide by itself: addresses, ports, databases."""
+    return sorted(name for name, value in variables.items() if given.get(name, value) != value)
+
+
 def of_services(
-    secret: Callable[[str], str], servers: Servers, chosen: Ports, ready_file: Path
+    secret: Callable[[str], str],
+    servers: Servers,
+    chosen: Ports,
+    ready_file: Path,
+    given: Mapping[str, str],
 ) -> dict[str, str]:
     """All variables that the services and the simulator need, over those of the launcher's own environment."""
+    public_url = given.get("ORDERHUB_PUBLIC_URL") or f"http://{ports.LOOPBACK}:{chosen.gateway}"
     variables = {
         "ORDERHUB_BUS": servers.dsn(topology.BUS_DATABASE),
         "ORDERHUB_REDIS_URL": servers.redis_url,
-        "ORDERHUB_INTERNAL_KEY": secret("internal_key"),
-        "ORDERHUB_CURSOR_KEY": secret("cursor_key"),
-        "ORDERHUB_PUBLIC_URL": f"http://{ports.LOOPBACK}:{chosen.gateway}",
-        "ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": secret("key_encryption_key"),
+        "ORDERHUB_PUBLIC_URL": public_url,
         "ORDERHUB_GATEWAY_PORT": str(chosen.gateway),
         "ORDERHUB_GATEWAY_READY_FILE": str(ready_file),
         "ORDERHUB_SIMULATOR_DATABASE_URL": servers.dsn("orderhub_simulator"),
-        "ORDERHUB_SIMULATOR_API_KEY": secret("simulator_api_key"),
         "ORDERHUB_SIMULATOR_PORT": str(chosen.simulator),
         "ORDERHUB_PAYMENTS_SIMULATOR_URL": f"http://{ports.LOOPBACK}:{chosen.simulator}",
-        "ORDERHUB_PAYMENTS_SIMULATOR_API_KEY": secret("simulator_api_key"),
-    }
+    } | {variable: secret(name) for variable, name in SECRETS.items()}
     for service in topology.SERVICES:
         variables |= _of_service(service, servers, chosen)
     return variables

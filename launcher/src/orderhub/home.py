@@ -144,6 +144,11 @@ class Home:
             write_private(self.path / "secrets.json", kept)
         return kept[name]
 
+    def keep_secrets(self, wanted: Mapping[str, str]) -> None:
+        """Those that somebody chose, like generated ones from then on. Only for the lock's holder."""
+        if wanted != self.secrets():
+            write_private(self.path / "secrets.json", wanted)
+
     def secrets(self) -> dict[str, str]:
         """All that were generated so far, by name. Raises HomeRefused when the file is damaged."""
         kept = _read(self.path / "secrets.json")

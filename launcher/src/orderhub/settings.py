@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, ClassVar, Literal
 
+from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import PREFIX, CommonSettings, SettingsError, load
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -52,6 +53,14 @@ def loaded() -> Settings:
     """The launcher's settings. Raises Refused with one line that names the variable."""
     try:
         return load(Settings)
+    except SettingsError as error:
+        raise Refused(str(error), Exit.USAGE) from None
+
+
+def given() -> dict[str, str]:
+    """Every variable that the user has set. Raises Refused when the file of settings is no good."""
+    try:
+        return chassis.given()
     except SettingsError as error:
         raise Refused(str(error), Exit.USAGE) from None
 

@@ -108,10 +108,13 @@ class Launch:
         await self._children.__aenter__()
         from orderhub import settings as launcher_settings
 
-        settings = launcher_settings.loaded()
+        settings, given = launcher_settings.loaded(), launcher_settings.given()
+        self._place.keep_secrets(environment.secrets_wanted(given, self._place.secrets()))
         chosen = environment.choose_ports(self._wishes.port or settings.port)
         servers = await self._start_servers(settings)
-        variables = environment.of_services(self._place.secret, servers, chosen, self._place.ready)
+        variables = environment.of_services(self._place.secret, servers, chosen, self._place.ready, given)
+        if unused := environment.unused(variables, given):
+            self._out.warn(f"not used, since `up` decides it: {', '.join(unused)}")
         await self._start_services(variables, self._wishes.processes or settings.processes)
         await self._unless_broken(self._prepare_databases(servers))
         await self._children.start(programs.simulator(variables, self._place.logs))
