@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import yaml  # type: ignore[import-untyped]
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Field,
     SecretStr,
@@ -23,6 +26,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -31,13 +35,70 @@ from pydantic_settings import (
 )
 
 PREFIX = "ORDERHUB_"
-NUMBER = re.compile(r"\d+(\.\d+)?")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 MASK = "********"
+SHOWN: Final = 40
+"""Characters of a wrong value that are repeated to the user."""
+WORDS: Final = (
+    ("missing", "is required"),
+    ("int_", "must be a whole number"),
+    ("float_", "must be a number"),
+    ("finite_number", "must be a number"),
+    ("bool_", "must be true or false"),
+    ("string_type", "must be text"),
+    ("time_delta", "must be a time: seconds such as 1.5, or ISO 8601 such as PT5M"),
+    ("literal_error", "must be {expected}"),
+    ("too_short", "must have at least {min_length} characters"),
+    ("string_too_short", "must have at least {min_length} characters"),
+    ("greater_than_equal", "must be at least {ge}"),
+    ("greater_than", "must be above {gt}"),
+    ("less_than_equal", "must be at most {le}"),
+    ("less_than", "must be below {lt}"),
+    ("path_not_directory", "must be a folder that is there"),
+    ("ip_v", "must be networks such as 10.0.0.0/8, separated by commas"),
+    ("value_error", "{error}"),
+)
+"""The begin of pydantic's name of an error, and what a user is told; in braces what pydantic knows about it."""
+SILENT: Final = ("missing", "value_error")
+"""Errors after which the value is not repeated: there is none, or it may hold a password."""
 S = TypeVar("S", bound="CommonSettings")
 
 
 class SettingsError(Exception):
     """The settings do not allow a start; the message is one line and names the variable."""
+
+
+def _with_scheme(*schemes: str) -> Callable[[SecretStr], SecretStr]:
+    """Found out here, not by a driver whose words would show the password."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if value.get_secret_value().partition("://")[0] not in schemes:
+            raise ValueError(_url_words(schemes))
+        return value
+
+    return check
+
+
+def _http(value: str) -> str:
+    schemes = ("http", "https")
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in schemes and parts.hostname and (parts.port or True)
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(_url_words(schemes))
+    return value
+
+
+def _url_words(schemes: tuple[str, ...]) -> str:
+    *others, last = [f"{scheme}://" for scheme in schemes]
+    return f"must be a URL that starts with {', '.join(others)} or {last}"
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres"))]
+RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix"))]
+HttpUrl = Annotated[str, AfterValidator(_http)]
 
 
 def from_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
@@ -95,6 +156,7 @@ class CommonSettings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        allow_inf_nan=False,
     )
     service: ClassVar[str] = "orderhub"
 
@@ -104,7 +166,7 @@ class CommonSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people."
     )
-    public_url: str = Field("http://127.0.0.1:8080", description="Where clients reach the gateway.")
+    public_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where clients reach the gateway.")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -113,6 +175,13 @@ class CommonSettings(BaseSettings):
         field = cls.model_fields[info.field_name or ""]
         if field.annotation is timedelta and isinstance(value, str) and NUMBER.fullmatch(value.strip()):
             return float(value)
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _not_negative(cls, value: Any) -> Any:
+        if isinstance(value, timedelta) and value < timedelta(0):
+            raise ValueError("must not be negative")
         return value
 
     @classmethod
@@ -135,9 +204,9 @@ class CommonSettings(BaseSettings):
 class ServiceSettings(CommonSettings):
     """What every service with a database, a bus and a gRPC port reads."""
 
-    database_url: SecretStr = Field(description="PostgreSQL URL of this service's own database.")
-    redis_url: SecretStr = Field(description="Redis URL: wake-up hints, limits, blocklist.")
-    bus: SecretStr = Field(description="postgresql://… of the embedded bus's database.")
+    database_url: PostgresUrl = Field(description="PostgreSQL URL of this service's own database.")
+    redis_url: RedisUrl = Field(description="Redis URL: wake-up hints, limits, blocklist.")
+    bus: PostgresUrl = Field(description="postgresql://… of the embedded bus's database.")
     internal_key: SecretStr = Field(
         min_length=32, description="Signs the internal tokens that services pass on; at least 32 characters."
     )
@@ -167,13 +236,6 @@ class ServiceSettings(CommonSettings):
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
     )
 
-    @field_validator("bus")
-    @classmethod
-    def _known_bus(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must begin with postgresql://")
-        return value
-
 
 def variables(settings_cls: type[CommonSettings]) -> list[tuple[str, str, FieldInfo]]:
     """(field, environment variable, field info) of every setting, in the order of the class."""
@@ -192,10 +254,13 @@ def _variable(prefix: str, name: str, field: FieldInfo) -> str:
 
 def load(settings_cls: type[S], **overrides: Any) -> S:
     """Read the settings once. Raises SettingsError with one line that names every wrong variable."""
+    common = _common_fallback(settings_cls, overrides)
     try:
-        return settings_cls(**_common_fallback(settings_cls, overrides), **overrides)
+        return settings_cls(**common, **overrides)
     except ValidationError as error:
-        raise SettingsError(_one_line(settings_cls, error)) from None
+        names = {name: variable for name, variable, _ in variables(settings_cls)}
+        names |= {name: (PREFIX + name).upper() for name in common}
+        raise SettingsError(_one_line(settings_cls, error, names)) from None
 
 
 def _common_fallback(settings_cls: type[CommonSettings], overrides: dict[str, Any]) -> dict[str, Any]:
@@ -219,14 +284,35 @@ def _all_sources() -> dict[str, Any]:
     return values | {k.upper(): v for k, v in os.environ.items()}
 
 
-def _one_line(settings_cls: type[CommonSettings], error: ValidationError) -> str:
-    names = {name: variable for name, variable, _ in variables(settings_cls)}
-    parts = []
-    for item in error.errors(include_url=False, include_input=False):
+def _one_line(settings_cls: type[CommonSettings], error: ValidationError, names: dict[str, str]) -> str:
+    """Each variable once. What is wrong between several names them itself."""
+    parts: dict[str, str] = {}
+    for item in error.errors(include_url=False):
         field = str(item["loc"][0]) if item["loc"] else ""
-        reason = "is required" if item["type"] == "missing" else item["msg"]
-        parts.append(f"{names.get(field, field)}: {reason}")
-    return "; ".join(parts)
+        secret = field in settings_cls.model_fields and is_secret(settings_cls.model_fields[field])
+        reason = _reason(item, secret=secret)
+        parts.setdefault(field, f"{names.get(field, field)}: {reason}" if field else reason)
+    return "; ".join(parts.values())
+
+
+def _reason(item: ErrorDetails, *, secret: bool) -> str:
+    kind, value = item["type"], item["input"]
+    template = next((words for begin, words in WORDS if kind.startswith(begin)), "is not valid")
+    words = template.format(**{name: _plain(known) for name, known in item.get("ctx", {}).items()})
+    if secret or kind in SILENT or not isinstance(value, str):
+        return words
+    return f"{words}, not {value[:SHOWN]!r}{'…' if len(value) > SHOWN else ''}"
+
+
+def _plain(known: Any) -> str:
+    """Pydantic gives bounds as floats, and choices in quotes."""
+    text = f"{known:g}" if isinstance(known, float) else str(known)
+    return text.replace("'", "") if text.startswith("'") else text
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """A value that is never shown."""
+    return "SecretStr" in str(field.annotation)
 
 
 def masked(settings: CommonSettings) -> dict[str, str]:

@@ -16,7 +16,6 @@ from typing import Any, Final, Literal, get_args, get_origin
 from dotenv import dotenv_values
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import CommonSettings, ServiceSettings, SettingsError
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -81,10 +80,9 @@ def _own(settings_cls: type[CommonSettings], base: type[CommonSettings]) -> list
 
 
 def _variable(name: str, field: FieldInfo) -> Variable:
-    secret = field.annotation is SecretStr or SecretStr in get_args(field.annotation)
-    return Variable(
-        name, _kind(field.annotation), _default(field), field.is_required(), secret, field.description or ""
-    )
+    secret = chassis.is_secret(field)
+    kind = "secret" if secret else _kind(field.annotation)
+    return Variable(name, kind, _default(field), field.is_required(), secret, field.description or "")
 
 
 def _kind(annotation: Any) -> str:
@@ -94,7 +92,6 @@ def _kind(annotation: Any) -> str:
     if type(None) in get_args(annotation):
         return _kind(inner[0])
     names: dict[Any, str] = {
-        SecretStr: "secret",
         timedelta: "time",
         str: "text",
         int: "number",

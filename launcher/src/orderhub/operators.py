@@ -71,5 +71,5 @@ def _settings(place: home.Home, dsn: str) -> Settings:
         name: SecretStr(place.secrets()[name])
         for name in ("internal_key", "cursor_key", "key_encryption_key")
     }
-    unused = SecretStr("postgresql://unused")
-    return Settings(database_url=SecretStr(dsn), redis_url=unused, bus=unused, **keys)  # type: ignore[arg-type]
+    bus, redis = SecretStr("postgresql://unused"), SecretStr("redis://unused")
+    return Settings(database_url=SecretStr(dsn), redis_url=redis, bus=bus, **keys)  # type: ignore[arg-type]

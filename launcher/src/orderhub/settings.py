@@ -6,8 +6,8 @@ import importlib
 from typing import Any, ClassVar, Literal
 
 from orderhub_chassis import settings as chassis
-from orderhub_chassis.settings import PREFIX, CommonSettings, SettingsError, load
-from pydantic import Field, SecretStr, field_validator
+from orderhub_chassis.settings import PREFIX, CommonSettings, PostgresUrl, RedisUrl, SettingsError, load
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from orderhub.exits import Exit, Refused
@@ -24,29 +24,12 @@ class Settings(CommonSettings):
     processes: Literal["1", "2", "per-service"] = Field(
         "2", description="How the services share processes: all in one, two groups, or each its own."
     )
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl | None = Field(
         None,
         description="A PostgreSQL server to use instead of the embedded one; the database's name is replaced by each"
         " service's own.",
     )
-    redis_url: SecretStr | None = Field(None, description="A Redis to use instead of the embedded one.")
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        return _with_scheme(value, ("postgresql", "postgres"))
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        return _with_scheme(value, ("redis", "rediss", "unix"))
-
-
-def _with_scheme(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
-    """Found out here, not by a driver whose words would show the password."""
-    if value is not None and value.get_secret_value().partition("://")[0] not in schemes:
-        raise ValueError(f"must be a URL that starts with {schemes[0]}://")
-    return value
+    redis_url: RedisUrl | None = Field(None, description="A Redis to use instead of the embedded one.")
 
 
 def loaded() -> Settings:

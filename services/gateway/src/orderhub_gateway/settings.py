@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from orderhub_chassis.settings import PREFIX, CommonSettings
+from orderhub_chassis.settings import PREFIX, CommonSettings, RedisUrl
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -28,7 +28,7 @@ class Settings(CommonSettings):
     orders_address: str = Field(description="host:port of orders' gRPC.")
     payments_address: str = Field(description="host:port of payments' gRPC.")
     delivery_address: str = Field(description="host:port of delivery's gRPC.")
-    redis_url: SecretStr = Field(description="Redis URL of the rate limits.")
+    redis_url: RedisUrl = Field(description="Redis URL of the rate limits.")
     internal_key: SecretStr = Field(
         min_length=32, description="Signs the internal tokens that services pass on; at least 32 characters."
     )

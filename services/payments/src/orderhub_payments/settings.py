@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar, Literal
 
-from orderhub_chassis.settings import ServiceSettings
+from orderhub_chassis.settings import HttpUrl, ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -17,9 +17,7 @@ class Settings(ServiceSettings):
     provider: Literal["simulator"] = Field(
         "simulator", description="The card provider that new payments use."
     )
-    simulator_url: str = Field(
-        pattern=r"^https?://", description="Where the card provider's simulator listens."
-    )
+    simulator_url: HttpUrl = Field(description="Where the card provider's simulator listens.")
     simulator_api_key: SecretStr = Field(
         min_length=16, description="The simulator's API key (ORDERHUB_SIMULATOR_API_KEY stands in)."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from orderhub_chassis.settings import CommonSettings
+from orderhub_chassis.settings import CommonSettings, PostgresUrl
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -14,7 +14,7 @@ class Settings(CommonSettings):
     model_config = SettingsConfigDict(env_prefix="ORDERHUB_SIMULATOR_")
     service: ClassVar[str] = "simulator"
 
-    database_url: SecretStr = Field(description="PostgreSQL URL of the simulator's own database.")
+    database_url: PostgresUrl = Field(description="PostgreSQL URL of the simulator's own database.")
     api_key: SecretStr = Field(
         min_length=16, description="What callers send as a bearer token; at least 16 characters."
     )
