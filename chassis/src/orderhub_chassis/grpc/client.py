@@ -14,7 +14,8 @@ from orderhub_contracts.common.v1 import common_pb2
 from orderhub_chassis import metrics
 from orderhub_chassis.calls import Call, InternalTokens, current_call
 from orderhub_chassis.errors import Failure, FieldError, Kind, Unavailable
-from orderhub_chassis.grpc.server import FAILURE_KEY, MAX_MESSAGE
+from orderhub_chassis.grpc import MAX_MESSAGE
+from orderhub_chassis.grpc.server import FAILURE_KEY
 from orderhub_chassis.telemetry import current_traceparent, new_traceparent
 
 

@@ -17,11 +17,11 @@ from orderhub_contracts.common.v1 import common_pb2
 from orderhub_chassis import metrics
 from orderhub_chassis.calls import Call, InternalTokens, current_call
 from orderhub_chassis.errors import GRPC_STATUS, Failure, Kind
+from orderhub_chassis.grpc import MAX_MESSAGE
 from orderhub_chassis.http import PortTaken
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 FAILURE_KEY = "orderhub-failure-bin"
-MAX_MESSAGE = 24 * 1024 * 1024
 Register = Callable[[grpc.aio.Server], None]
 
 

@@ -9,6 +9,9 @@ from orderhub_chassis.settings import PREFIX, ServiceSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+MOST_MEMORY_KIB = 4 * 1024 * 1024
+"""4 GiB: twice what RFC 9106, section 4, recommends first. Each login under way takes as much."""
+
 
 class Settings(ServiceSettings):
     """The Argon2id defaults are OWASP's: 19 MiB, two passes, one lane."""
@@ -32,7 +35,9 @@ class Settings(ServiceSettings):
     jwks_max_age: timedelta = Field(
         timedelta(minutes=5), description="How long the public keys may be cached."
     )
-    argon2_memory_kib: int = Field(19_456, ge=8, description="Memory of one password hash in KiB.")
+    argon2_memory_kib: int = Field(
+        19_456, ge=8, le=MOST_MEMORY_KIB, description="Memory of one password hash in KiB."
+    )
     argon2_passes: int = Field(2, ge=1, description="Passes of one password hash.")
     password_threads: int = Field(
         0, ge=0, le=64, description="Password hashes computed at once; 0 means one per core."

@@ -8,11 +8,14 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from orderhub_chassis.grpc import MAX_MESSAGE
 from orderhub_chassis.settings import PREFIX, CommonSettings, RedisUrl
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
+LARGEST_BODY = MAX_MESSAGE - MIB
+"""A body goes on in one gRPC message, which holds more than the body."""
 
 
 class Settings(CommonSettings):
@@ -65,8 +68,10 @@ class Settings(CommonSettings):
     headers_limit: int = Field(
         32 * 1024, ge=4096, le=MIB, description="Largest sum of a request's header lines in bytes."
     )
-    body_limit: int = Field(MIB, ge=1024, description="Largest request body in bytes.")
-    import_limit: int = Field(20 * MIB, ge=1024, description="Largest CSV file of an import in bytes.")
+    body_limit: int = Field(MIB, ge=1024, le=LARGEST_BODY, description="Largest request body in bytes.")
+    import_limit: int = Field(
+        20 * MIB, ge=1024, le=LARGEST_BODY, description="Largest CSV file of an import in bytes."
+    )
     request_limit: timedelta = Field(
         timedelta(seconds=60), description="Longest time for one request, with its body."
     )
@@ -74,7 +79,8 @@ class Settings(CommonSettings):
         timedelta(seconds=10), description="Deadline of one call to another service."
     )
     import_timeout: timedelta = Field(timedelta(seconds=55), description="Deadline of one import.")
-    place_batch: int = Field(100, ge=1, le=1000, description="Most orders in one call to orders.")
+    # 200 of the largest orders, as they come back with their titles, still fit into one gRPC message.
+    place_batch: int = Field(100, ge=1, le=200, description="Most orders in one call to orders.")
     shutdown_grace: timedelta = Field(
         timedelta(seconds=10), description="Time to finish what is under way at a stop."
     )
