@@ -116,12 +116,33 @@ async def _refuses(port):
     return False
 
 
-async def test_ipv6_is_served_where_the_machine_has_it():
-    with socket.socket(socket.AF_INET6) as probe:
-        try:
-            probe.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 loopback on this machine")
-    async with http.serve(http.health_app("shop", Readiness()), host="::1", port=0) as port:
-        _, writer = await asyncio.open_connection("::1", port)
-        writer.close()
+@pytest.mark.parametrize(
+    ("host", "family"),
+    [
+        ("127.0.0.1", socket.AF_INET),
+        ("0.0.0.0", socket.AF_INET),
+        ("localhost", socket.AF_INET),
+        ("::1", socket.AF_INET6),
+        ("::", socket.AF_INET6),
+        ("fe80::1%eth0", socket.AF_INET6),
+    ],
+)
+def test_the_address_decides_between_ipv4_and_ipv6(host, family):
+    assert http.family_of(host) == family
+
+
+async def test_a_family_that_the_machine_does_not_have_is_told_in_one_line(monkeypatch):
+    nobody_has_this = 9999
+    monkeypatch.setattr(http, "family_of", lambda host: nobody_has_this)
+    with pytest.raises(PortTaken, match=r"^port 0 on ::1 cannot be used: Address family not supported"):
+        async with http.serve(None, host="::1", port=0):
+            pass
+
+
+async def test_ipv6_is_served_or_refused_in_one_line():
+    try:
+        async with http.serve(http.health_app("shop", Readiness()), host="::1", port=0) as port:
+            _, writer = await asyncio.open_connection("::1", port)
+            writer.close()
+    except PortTaken as refused:
+        assert str(refused).startswith("port 0 on ::1 cannot be used: ")

@@ -78,18 +78,29 @@ async def serve(
         listener.close()
 
 
+def family_of(host: str) -> int:
+    """IPv6 for an address with colons; IPv4 for all others and for names."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, so that every loop sees that it is TCP and turns Nagle's delay off: 44 ms a lone call otherwise.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        return _bound(host, port)
     except OSError as error:
-        listener.close()
         raise PortTaken(f"port {port} on {host} cannot be used: {error.strerror}") from error
-    listener.listen(2048)
-    listener.setblocking(False)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    # Named, so that every loop sees that it is TCP and turns Nagle's delay off: 44 ms a lone call otherwise.
+    listener = socket.socket(family_of(host), socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
