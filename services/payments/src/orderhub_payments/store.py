@@ -76,15 +76,16 @@ select p.cause, e.account, e.amount, p.currency, p.order_id
 from posting p cross join lateral (values (p.debit, p.amount, 1), (p.credit, -p.amount, 2)) e (account, amount, side)
 order by p.n, e.side
 """
+# The payment is locked too: whoever writes an answer holds it while it reads the intent's attempts and writes them.
 CLAIM: Final = """
 with due as (
-    select id from payment_intents
-    where status = 'pending' and next_attempt_at <= $1 and lease_until <= $1
-    order by payment_id limit $2 for update skip locked
+    select i.id, p.currency, p.provider_ref from payment_intents i join payments p on p.id = i.payment_id
+    where i.status = 'pending' and i.next_attempt_at <= $1 and i.lease_until <= $1
+    order by i.payment_id limit $2 for update skip locked
 )
 update payment_intents i set attempts = i.attempts + 1, lease_owner = $3, lease_until = $4, updated_at = $1
-from due, payments p where i.id = due.id and p.id = i.payment_id
-returning i.*, p.currency, p.provider_ref
+from due where i.id = due.id
+returning i.*, due.currency, due.provider_ref
 """
 HASTEN: Final = """
 update payment_intents set next_attempt_at = $1
