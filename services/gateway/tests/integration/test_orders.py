@@ -127,6 +127,9 @@ async def test_orders_that_cannot_be_are_refused_before_they_are_accepted(whole:
         answer = await whole.place(product, lines=lines)
         assert answer.status_code == 400, answer.text
         assert answer.json()["errors"][0]["pointer"].startswith("/lines/0")
+    nowhere = {"name": "Ada", "line1": "Weg 1", "city": "Mitrovica", "postal_code": "40000", "country": "XK"}
+    answer = await whole.place(product, ship_to=nowhere)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/ship_to/country")
     sold_out = await whole.place(
         product, lines=[{"product_id": product["id"], "quantity": 101}], headers={"prefer": "wait=20"}
     )
@@ -240,6 +243,9 @@ async def test_a_quote_is_the_welfare_verdict(whole: Any, an_order_of: Any) -> N
     )
     assert refused.json()["verdict"] == "refuse", refused.text
     assert any(finding["rule_id"] for finding in refused.json()["findings"])
+    nowhere = {**body["ship_to"], "country": "ZZ"}
+    answer = await whole("POST", "/v1/deliveries/quote", json={**body, "ship_to": nowhere}, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/ship_to/country")
     unknown = await whole(
         "POST",
         "/v1/deliveries/quote",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from orderhub_chassis.errors import FieldError, Invalid, invalid_field
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts
+from orderhub_contracts.countries import COUNTRIES
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
 from orderhub_orders.errors import (
@@ -113,8 +114,7 @@ def _address_errors(pointer: str, address: Address) -> list[FieldError]:
     for name, most in (("name", 200), ("line1", 200), ("city", 100), ("postal_code", 20)):
         if not 1 <= len(getattr(address, name)) <= most:
             errors.append(FieldError(f"{pointer}/{name}", "length", f"must have 1 to {most} characters"))
-    country = address.country
-    if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
+    if address.country not in COUNTRIES:
         errors.append(FieldError(f"{pointer}/country", "country", "must be an ISO 3166-1 alpha-2 code"))
     if address.HasField("position"):
         if not -90 <= address.position.lat <= 90:

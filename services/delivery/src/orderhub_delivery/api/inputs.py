@@ -11,6 +11,7 @@ from uuid import UUID
 
 from orderhub_chassis.errors import FieldError, Invalid
 from orderhub_contracts.common.v1 import common_pb2
+from orderhub_contracts.countries import COUNTRIES
 from orderhub_contracts.delivery.v1 import delivery_pb2 as pb
 from orderhub_contracts.delivery.v1.commands_pb2 import PlanLine
 
@@ -64,12 +65,10 @@ class Checks:
         self.number(f"{pointer}/lat", position.lat, -90, 90)
         self.number(f"{pointer}/lon", position.lon, -180, 180)
 
-    def address(
-        self, pointer: str, address: common_pb2.Address, countries: frozenset[str], *required: str
-    ) -> None:
+    def address(self, pointer: str, address: common_pb2.Address, *required: str) -> None:
         for name, most in ADDRESS_LIMITS.items():
             self.text(f"{pointer}/{name}", getattr(address, name), most, required=name in required)
-        if address.country not in countries:
+        if address.country not in COUNTRIES:
             self.fail(f"{pointer}/country", "country.unknown", "must be an ISO 3166-1 alpha-2 code")
         if address.HasField("position"):
             self.position(f"{pointer}/position", address.position)
@@ -89,12 +88,12 @@ def delivery_id(value: str) -> UUID:
         raise errors.DeliveryNotFound from None
 
 
-def creation(request: pb.CreateDeliveryRequest, countries: frozenset[str]) -> tuple[UUID, Wanted]:
+def creation(request: pb.CreateDeliveryRequest) -> tuple[UUID, Wanted]:
     checks = Checks()
     order_id = checks.uuid("/order_id", request.order_id)
     for name in ("pickup_address", "delivery_address"):
         if request.HasField(name):
-            checks.address(f"/{name}", getattr(request, name), countries, "line1", "city")
+            checks.address(f"/{name}", getattr(request, name), "line1", "city")
     description = checks.text("/description", request.description, LONG)
     checks.done()
     assert order_id is not None  # `done` has raised otherwise
@@ -115,10 +114,10 @@ def listing(request: pb.ListDeliveriesRequest) -> tuple[UUID | None, Status | No
     return order_id, Status(request.status) if request.status else None
 
 
-def quote(request: pb.QuoteDeliveryRequest, countries: frozenset[str]) -> None:
+def quote(request: pb.QuoteDeliveryRequest) -> None:
     checks = Checks()
-    checks.address("/pickup", request.pickup, countries)
-    checks.address("/ship_to", request.ship_to, countries)
+    checks.address("/pickup", request.pickup)
+    checks.address("/ship_to", request.ship_to)
     if not 1 <= len(request.lines) <= MOST_LINES:
         checks.fail("/lines", "list.length", f"must have 1 to {MOST_LINES} lines")
     for index, line in enumerate(request.lines[:MOST_LINES]):

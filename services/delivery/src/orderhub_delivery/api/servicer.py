@@ -74,7 +74,7 @@ class DeliveryServicer(delivery_pb2_grpc.DeliveryServiceServicer):  # type: igno
 
     async def QuoteDelivery(self, request: pb.QuoteDeliveryRequest, _: Any) -> pb.Quote:
         _scope(*ANYBODY)
-        inputs.quote(request, self._rules.countries)
+        inputs.quote(request)
         asked = plan.plan_of(request.pickup, request.ship_to, request.lines)
         if asked is None:
             asked = plan.Plan(plan.place(request.pickup), plan.place(request.ship_to), ())
@@ -82,7 +82,7 @@ class DeliveryServicer(delivery_pb2_grpc.DeliveryServiceServicer):  # type: igno
 
     async def CreateDelivery(self, request: pb.CreateDeliveryRequest, context: Any) -> pb.Delivery:
         scope = _scope("vendor", "operator")
-        order_id, wanted = inputs.creation(request, self._rules.countries)
+        order_id, wanted = inputs.creation(request)
 
         async def work(tx: Transaction) -> tuple[pb.Delivery, Change | None]:
             return await self._create(tx, scope, order_id, wanted)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
+from orderhub_contracts.countries import COUNTRIES
+
 from orderhub_delivery.welfare.geo import distance_km
 from orderhub_delivery.welfare.model import (
     GOOD,
@@ -56,7 +58,7 @@ def _findings_of(
     rule_set: RuleSet, shipment: Shipment, animal: AnimalFacts, at: date, phases: frozenset[Phase]
 ) -> Iterator[Finding]:
     for end, place in (("origin", shipment.origin), ("destination", shipment.destination)):
-        if place.country not in rule_set.countries:
+        if place.country not in COUNTRIES:
             yield _uncheckable(animal, end, f"The country of {end} is not known.", place.country)
     if animal.species not in rule_set.by_species:
         yield _uncheckable(animal, "species", "The species of this animal is not known.", animal.species)

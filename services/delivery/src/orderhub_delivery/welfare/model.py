@@ -144,7 +144,6 @@ class RuleSet:
 
     hash: str
     rules: tuple[Rule, ...]
-    countries: frozenset[str] = field(repr=False)
     by_species: Mapping[str, tuple[SpeciesRule, ...]] = field(repr=False)
 
 

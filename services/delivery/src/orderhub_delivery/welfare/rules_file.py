@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from orderhub_contracts.countries import COUNTRIES
 
 from orderhub_delivery.welfare.model import (
     LIFE_STAGES,
@@ -29,7 +30,6 @@ _Lineages = Mapping[str, frozenset[str]]
 
 
 class RuleFile(msgspec.Struct, forbid_unknown_fields=True):
-    countries: str = ""
     jurisdictions: dict[str, str] = {}
     groups: dict[str, str] = {}
     species: dict[str, str] = {}
@@ -67,7 +67,6 @@ def build_rule_set(documents: Iterable[tuple[str, bytes]]) -> RuleSet:
     return RuleSet(
         hash=content_hash(content),
         rules=rules,
-        countries=frozenset().union(*territories.values()),
         by_species={slug: _fitting(slug, lineage, rules, territories) for slug, lineage in species.items()},
     )
 
@@ -95,11 +94,10 @@ def _merged(files: _Files, table: Literal["jurisdictions", "groups", "species"])
 
 def _territories(files: _Files) -> _Territories:
     """What may stand as a rule's jurisdiction, each with its countries; a country is one of its own."""
-    countries = {code for _, file in files for code in file.countries.split()}
-    territories = {code: frozenset({code}) for code in countries}
+    territories = {code: frozenset({code}) for code in COUNTRIES}
     for name, codes in _merged(files, "jurisdictions").items():
         territories[name] = frozenset(codes.split())
-        if unknown := sorted(territories[name] - countries):
+        if unknown := sorted(territories[name] - COUNTRIES):
             raise RuleFileError(f"jurisdiction {name}: unknown country {unknown[0]!r}")
     return territories
 

@@ -9,7 +9,9 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from orderhub_inventory.model.codes import COUNTRIES, CURRENCIES, LIFE_STAGES
+from orderhub_contracts.countries import COUNTRIES
+
+from orderhub_inventory.model.codes import CURRENCIES, LIFE_STAGES
 from orderhub_inventory.model.stock import Kind
 
 MOST_STOCK: Final = 1_000_000_000_000
