@@ -169,7 +169,7 @@ class World:
         """As an outbox row would hold them."""
         records = [self._record(command) for command in commands]
         batch_id = uuid7()
-        return OutboxBatch(batch_id, self.topic, pack(batch_id, self.topic, records).parts)
+        return OutboxBatch(batch_id, self.topic, pack(batch_id, self.topic, records))
 
     def _record(self, command: tuple[str, int] | Outgoing | Record) -> Record:
         if isinstance(command, Record):
@@ -256,7 +256,7 @@ class World:
         return [
             (row["topic"], record)
             for row in rows
-            for part in unpack(row["records"])
+            for part in unpack(row["records"]).parts
             for record in batch_from_bytes(part.batch).records
         ]
 

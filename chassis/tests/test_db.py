@@ -195,7 +195,7 @@ async def test_a_row_is_cut_at_256_kib_and_the_index_begins_anew(db, small_world
     order, ids = defaultdict(list), set()
     for row in rows:
         records = []
-        for part in unpack(row["records"]):
+        for part in unpack(row["records"]).parts:
             batch = batch_from_bytes(part.batch).records
             assert part.count == len(batch)
             assert {partition_of(r.key, 12) for r in batch} == {part.partition}

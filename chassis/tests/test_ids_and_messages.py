@@ -96,7 +96,7 @@ record_lists = st.lists(
 def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
     batch_id = ids.uuid7()
     wanted = [(r.key, r.payload) for r in records]
-    parts = unpack(pack(batch_id, topics.ORDERS_EVENTS, records).SerializeToString())
+    parts = unpack(pack(batch_id, topics.ORDERS_EVENTS, records).SerializeToString()).parts
     found = [(part.partition, r) for part in parts for r in batch_from_bytes(part.batch).records]
     assert all(partition == partition_of(r.key, 12) for partition, r in found)
     assert [(r.key, r.payload) for _, r in sorted(found, key=lambda f: f[1].index)] == wanted
@@ -123,9 +123,9 @@ def test_what_cannot_be_read_says_why():
         batch_from_bytes(RecordBatch(format_version=2).SerializeToString())
     with pytest.raises(Undecodable, match="record batch"):
         batch_from_bytes(b"\xff")
-    with pytest.raises(Undecodable, match="outbox row of format version 0"):
+    with pytest.raises(Undecodable, match="partitioned batch of format version 0"):
         unpack(PartitionedBatch().SerializeToString())
-    with pytest.raises(Undecodable, match="outbox row"):
+    with pytest.raises(Undecodable, match="partitioned batch"):
         unpack(b"\xff")
 
 

@@ -157,7 +157,7 @@ class World:
         for service in ("orders", "inventory", "payments", "delivery"):
             if await self.sql(service, "select from outbox"):
                 return False
-        behind = "select from leases s join partitions p using (topic_id, partition) where s.committed < p.next_position"
+        behind = "select from leases s join topics t on t.id = s.topic_id where s.committed < t.next_position"
         return not await self.sql("bus", behind)
 
     async def findings(self, *without: str) -> list[Any]:

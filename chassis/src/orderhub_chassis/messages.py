@@ -83,15 +83,19 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class OutboxBatch(msgspec.Struct, frozen=True):
-    """One outbox row on its way to the bus, cut by partition."""
+    """One outbox row on its way to the bus; `packed` is cut by partition."""
 
     batch_id: UUID
     topic: topics.Topic
-    parts: Sequence[records_pb2.PartitionRecords]
+    packed: PartitionedBatch
+
+    @property
+    def parts(self) -> Sequence[records_pb2.PartitionRecords]:
+        return self.packed.parts
 
     @property
     def count(self) -> int:
-        return sum(part.count for part in self.parts)
+        return sum(part.count for part in self.packed.parts)
 
 
 def pack(batch_id: UUID, topic: topics.Topic, records: Sequence[Record]) -> PartitionedBatch:
@@ -133,15 +137,15 @@ def _varint(value: int) -> bytes:
     return bytes(groups)
 
 
-def unpack(data: bytes) -> Sequence[records_pb2.PartitionRecords]:
-    """The parts of an outbox row. Raises Undecodable."""
+def unpack(data: bytes) -> PartitionedBatch:
+    """What `pack` made, as an outbox row or the embedded bus keeps it. Raises Undecodable."""
     try:
         batch = PartitionedBatch.FromString(data)
     except DecodeError as error:
-        raise Undecodable(f"outbox row: {error}") from error
+        raise Undecodable(f"partitioned batch: {error}") from error
     if batch.format_version != FORMAT_VERSION:
-        raise Undecodable(f"outbox row of format version {batch.format_version}")
-    return batch.parts
+        raise Undecodable(f"partitioned batch of format version {batch.format_version}")
+    return batch
 
 
 def decode(record: Record) -> Message:

@@ -14,24 +14,25 @@ from orderhub_contracts.events.v1.records_pb2 import RecordBatch
 PUBLISH = "select publish($1, $2, $3, $4, $5)"
 
 
-async def _row(bus, kit, *pairs):
+async def _row(bus, batch):
     """The arguments of one server-side publish call."""
-    batch = kit.batch(*pairs)
-    topic = bus._ids[batch.topic.name]
-    rows = [(topic, part.partition, batch.batch_id, part.count, part.batch) for part in batch.parts]
-    return [list(column) for column in zip(*rows, strict=True)]
+    row = (bus._ids[batch.topic.name], batch.batch_id, batch.count, "{0,1}", batch.packed.SerializeToString())
+    return [[value] for value in row]
 
 
-async def test_positions_are_given_out_under_the_partitions_lock(on_postgres, kit, eventually):
-    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+async def test_positions_are_given_out_under_the_topics_lock(on_postgres, kit, eventually):
+    async with (
+        on_postgres.open() as bus,
+        bus.consumer("group", [kit.topic, topics.ORDERS_REPLIES], "m") as consumer,
+    ):
         held = await asyncpg.connect(on_postgres.url)
         transaction = held.transaction()
         await transaction.start()
-        await held.execute(PUBLISH, *await _row(bus, kit, ("k5", 1)))
+        await held.execute(PUBLISH, *await _row(bus, kit.batch(("k5", 1))))
 
         behind = asyncio.create_task(bus.publish([kit.batch(("k5", 2))]))
-        await bus.publish([kit.batch(("k6", 1))])
-        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 1)], "another partition does not wait"
+        await bus.publish([kit.batch(("k6", 1), topic=topics.ORDERS_REPLIES)])
+        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 1)], "another topic does not wait"
 
         async def waits_for_the_lock():
             return await on_postgres.sql(
@@ -54,7 +55,7 @@ async def test_a_publisher_that_rolls_back_leaves_no_gap(on_postgres, kit):
         held = await asyncpg.connect(on_postgres.url)
         transaction = held.transaction()
         await transaction.start()
-        await held.execute(PUBLISH, *await _row(bus, kit, ("k5", 1)))
+        await held.execute(PUBLISH, *await _row(bus, kit.batch(("k5", 1))))
         await transaction.rollback()
         await held.close()
         await bus.publish([kit.batch(("k5", 2))])
@@ -87,17 +88,61 @@ async def test_a_reader_whose_partition_came_anew_during_the_read_takes_nothing_
         assert kit.pairs(await kit.read(consumer, 3)) == [("k5", 0), ("k5", 1), ("k5", 2)]
 
 
-async def test_a_batch_of_an_unknown_format_stops_its_partition_and_no_other(on_postgres, kit):
+async def test_records_of_an_unknown_format_stop_their_partition_and_no_other(on_postgres, kit):
     async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
-        row = await _row(bus, kit, ("k5", 1))
-        row[-1] = [RecordBatch(format_version=9).SerializeToString()]
-        await on_postgres.sql(PUBLISH, *row)
+        batch = kit.batch(("k5", 1), ("k6", 1))
+        batch.packed.parts[0].batch = RecordBatch(format_version=9).SerializeToString()
+        await bus.publish([batch])
         await bus.publish([kit.batch(("k5", 2), ("k6", 2))])
-        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 2)]
+        assert kit.pairs(await kit.read(consumer, 2)) == [("k6", 1), ("k6", 2)]
         with pytest.raises(
             Unavailable, match=r"payments\.commands\.v1/0 at 0: record batch of format version 9"
         ):
             await consumer.poll(10, timeout=0.1)
+
+
+async def test_a_batch_of_an_unknown_format_stops_its_topic_and_no_other(on_postgres, kit):
+    async with (
+        on_postgres.open() as bus,
+        bus.consumer("group", [kit.topic, topics.ORDERS_REPLIES], "m") as consumer,
+    ):
+        batch = kit.batch(("k5", 1))
+        batch.packed.format_version = 9
+        await bus.publish([batch])
+        await bus.publish([kit.batch(("k6", 2)), kit.batch(("k6", 3), topic=topics.ORDERS_REPLIES)])
+        assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 3)]
+        with pytest.raises(
+            Unavailable, match=r"payments\.commands\.v1/\d+ at 0: partitioned batch of format"
+        ):
+            await consumer.poll(10, timeout=0.1)
+        assert (await bus.lag("group"))[kit.topic.name] == 2, "nothing of it is passed over"
+
+
+async def test_a_partition_that_nothing_came_for_is_confirmed_along(on_postgres, kit):
+    async with on_postgres.open() as bus:
+        async with bus.consumer("group", [kit.topic], "m") as consumer:
+            await bus.publish([kit.batch(("k5", n)) for n in range(3)])
+            await consumer.commit(await kit.read(consumer, 3))
+            assert await bus.lag("group") == {kit.topic.name: 0}
+            await bus.publish([kit.batch(("k6", 1)), kit.batch(("k5", 3))])
+            got = await kit.read(consumer, 2)
+            await consumer.commit([d for d in got if d.partition == 0])
+        assert await bus.lag("group") == {kit.topic.name: 2}, "the other is still under way"
+        async with bus.consumer("group", [kit.topic], "m") as consumer:
+            assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 1)]
+
+
+async def test_one_partition_that_is_behind_brings_nothing_of_the_others_again(on_postgres, kit):
+    async with on_postgres.open() as bus:
+        async with bus.consumer("group", [kit.topic], "m") as consumer:
+            await bus.publish([kit.batch(("k5", n), ("k6", n)) for n in range(250)])
+            got = await kit.read(consumer, 500)
+            await consumer.commit([d for d in got if d.partition == 1 or d.position < 10])
+        async with bus.consumer("group", [kit.topic], "m") as consumer:
+            again = await kit.read(consumer, 240)
+            assert kit.pairs(again) == [("k5", n) for n in range(10, 250)]
+            await bus.publish([kit.batch(("k5", 250), ("k6", 250))])
+            assert set(kit.pairs(await kit.read(consumer, 2))) == {("k5", 250), ("k6", 250)}
 
 
 async def test_a_bug_in_the_heartbeat_ends_the_reader_loudly(on_postgres, kit):

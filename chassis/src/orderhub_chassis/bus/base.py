@@ -63,5 +63,5 @@ class Bus(Protocol):
         ...
 
     async def lag(self, group: str) -> dict[str, int]:
-        """Positions per topic that the group has still to commit."""
+        """Positions per topic between its end and the partition that the group is furthest behind in."""
         ...

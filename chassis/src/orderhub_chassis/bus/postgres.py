@@ -1,7 +1,7 @@
 """The embedded bus: a partitioned durable log of record batches in a PostgreSQL database of its own.
 
-Leases live by the bus database's clock. Positions are given out under the partition's lock; see the
-functions in migrations/0001_pre_log.sql.
+Leases live by the bus database's clock. A row of the log is a whole record batch with all of its partitions; positions
+count within the topic and are given out under the topic's lock. See the functions in migrations/0001_pre_log.sql.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,22 +30,22 @@ TTL = timedelta(seconds=4)
 COMMIT_EVERY = 0.25
 """Seconds between the commits of a member's positions; what is delivered again meanwhile, the inbox drops."""
 POLL_MIN, POLL_MAX = 0.005, 0.2
-ROWS_PER_PARTITION = 24
+ROWS_PER_TOPIC = 100
 
 PRUNE_EVERY = timedelta(minutes=1)
 
-# A little of each partition, and no more bytes than are needed for $5 messages.
+# A little of each topic, and no more bytes than are needed for $4 messages.
 READ = """
-select t, p, position, batch_id, records from (
-    select w.t, w.p, l.position, l.batch_id, l.records,
-           sum(l.count) over (order by l.position - w.o, w.t, w.p) - l.count as before
-    from unnest($1::smallint[], $2::smallint[], $3::bigint[]) as w (t, p, o)
+select t, position, batch_id, count, records from (
+    select w.t, l.position, l.batch_id, l.count, l.records,
+           sum(l.count) over (order by l.position - w.o, w.t) - l.count as before
+    from unnest($1::smallint[], $2::bigint[]) as w (t, o)
     cross join lateral (
         select position, batch_id, count, records from log
-        where topic_id = w.t and partition = w.p and position >= w.o order by position limit $4
+        where topic_id = w.t and position >= w.o order by position limit $3
     ) l
 ) r
-where before < $5 order by before
+where before < $4 order by before
 """
 COMMIT = """
 update leases l set committed = greatest(l.committed, x.c)
@@ -58,8 +58,7 @@ from unnest($3::smallint[], $4::smallint[], $5::bigint[]) as x (t, p, g)
 where l.group_name = $1 and l.member = $2 and l.topic_id = x.t and l.partition = x.p and l.generation = x.g
 """
 LAG = """
-select t.name, sum(p.next_position - l.committed)::bigint as lag
-from leases l join partitions p using (topic_id, partition) join topics t on t.id = l.topic_id
+select t.name, max(t.next_position - l.committed) as lag from leases l join topics t on t.id = l.topic_id
 where l.group_name = $1 group by t.name
 """
 # The first condition is the one that the BRIN index on published_at can answer.
@@ -67,24 +66,29 @@ PRUNE = """
 delete from log l using topics t
 where l.published_at < now() - (select min(retention) from topics)
   and t.id = l.topic_id and l.published_at < now() - t.retention
-  and l.position < coalesce((select min(committed) from leases s
-      where s.topic_id = l.topic_id and s.partition = l.partition), l.position + 1)
+  and l.position < coalesce((select min(committed) from leases s where s.topic_id = l.topic_id), l.position + 1)
 """
 
 
 @dataclass(slots=True)
 class Held:
-    """A partition that this member holds: the next position to read, and the first that is not committed."""
+    """A partition that this member holds, in positions of its topic.
+
+    The next one to read; the first after what was last delivered; the first that is not committed. What holds nothing
+    for this partition is passed over, and counts as committed as soon as nothing is under way.
+    """
 
     generation: int
     next_position: int
+    delivered: int
     committed: int
     wanted: bool = True
     fresh: bool = True
+    unreadable: str = ""
 
     @property
     def busy(self) -> bool:
-        return self.committed < self.next_position
+        return self.committed < self.delivered
 
 
 Place = tuple[int, int]
@@ -122,10 +126,12 @@ class PostgresBus:
 
     async def publish(self, batches: Sequence[OutboxBatch]) -> None:
         rows = [
-            (self._ids[batch.topic.name], part.partition, batch.batch_id, part.count, part.batch)
+            (
+                self._ids[batch.topic.name], batch.batch_id, batch.count, _counts(batch),
+                batch.packed.SerializeToString(),
+            )
             for batch in batches
-            for part in batch.parts
-        ]
+        ]  # fmt: skip
         if not rows:
             return
         await self._db.execute("select publish($1, $2, $3, $4, $5)", *map(list, zip(*rows, strict=True)))
@@ -227,7 +233,7 @@ class PostgresConsumer:
         for place, row in mine.items():
             held = self._held.get(place)
             if held is None or held.generation != row["generation"]:
-                held = self._held[place] = Held(row["generation"], row["committed"], row["committed"])
+                held = self._held[place] = Held(row["generation"], *[row["committed"]] * 3)
             held.wanted = row["wanted"]
         await self._let_go()
 
@@ -251,8 +257,6 @@ class PostgresConsumer:
                 await self._wait(min(self._pause, max(deadline - self._now(), 0)))
             self._woken.clear()
             deliveries = await self._read(max_records)
-            # What was read short of the limit was all there was: look again on the next hint, or after a pause.
-            self._drained = sum(len(d.records) for d in deliveries) < max_records
             if deliveries:
                 self._pause = POLL_MIN
                 return deliveries
@@ -271,22 +275,22 @@ class PostgresConsumer:
 
     async def _read(self, max_records: int) -> list[Delivery]:
         self._require_lease()
-        asked = {place: held for place, held in self._held.items() if held.wanted}
-        if not asked:
-            return []
-        rows = await self._db.fetch(
-            READ,
-            [t for t, _ in asked],
-            [p for _, p in asked],
-            [held.next_position for held in asked.values()],
-            ROWS_PER_PARTITION,
-            max_records,
-        )
+        asked = {place: held for place, held in self._held.items() if held.wanted and not held.unreadable}
+        begin = _earliest(asked)
+        rows = await self._db.fetch(READ, list(begin), list(begin.values()), ROWS_PER_TOPIC, max_records)
+        # What was read short of the limits was all there was: look again on the next hint, or after a pause.
+        self._drained = sum(row["count"] for row in rows) < max_records and len(rows) < ROWS_PER_TOPIC
         # A heartbeat may have taken or renewed partitions meanwhile.
         still = {
             place: held for place, held in asked.items() if held.wanted and self._held.get(place) is held
         }
-        return self._take(rows, still)
+        deliveries = [delivery for row in rows for delivery in self._take(row, still)]
+        self._pass_over(rows, still)
+        if not deliveries and (
+            reasons := [held.unreadable for held in self._held.values() if held.unreadable]
+        ):
+            raise Unavailable(reasons[0])
+        return deliveries
 
     def _require_lease(self) -> None:
         """A member whose heartbeats fail must stop by itself: the others have its partitions by now."""
@@ -296,28 +300,47 @@ class PostgresConsumer:
             self._held.clear()
             raise Unavailable(f"the bus has not heard from {self._member} for {self._ttl.total_seconds()} s")
 
-    def _take(self, rows: list[Any], asked: dict[Place, Held]) -> list[Delivery]:
-        """What can be read. A batch of another format stops its partition until this code is replaced."""
-        deliveries: list[Delivery] = []
-        unreadable = ""
-        for row in rows:
-            place = (row["t"], row["p"])
-            held = asked.get(place)
-            if held is None:
+    def _take(self, row: Any, asked: dict[Place, Held]) -> Iterator[Delivery]:
+        """What can be read of a row. Another format stops its partitions until this code is replaced."""
+        topic, position = row["t"], row["position"]
+        try:
+            parts = messages.unpack(row["records"]).parts
+        except messages.Undecodable as error:
+            self._stop([place for place in asked if place[0] == topic], position, error, asked)
+            return
+        for part in parts:
+            held = asked.get((topic, part.partition))
+            if held is None or position < held.next_position:
                 continue
             try:
-                records = messages.batch_from_bytes(row["records"]).records
+                records = messages.batch_from_bytes(part.batch).records
             except messages.Undecodable as error:
-                del asked[place]
-                unreadable = f"{self._numbers[row['t']]}/{row['p']} at {row['position']}: {error}"
+                self._stop([(topic, part.partition)], position, error, asked)
                 continue
-            deliveries.append(
-                Delivery(self._numbers[row["t"]], row["p"], row["position"], row["batch_id"], records)
-            )
-            held.next_position = row["position"] + 1
-        if unreadable and not deliveries:
-            raise Unavailable(unreadable)
-        return deliveries
+            held.delivered = held.next_position = position + 1
+            yield Delivery(self._numbers[topic], part.partition, position, row["batch_id"], records)
+
+    def _stop(self, places: list[Place], position: int, error: Exception, asked: dict[Place, Held]) -> None:
+        for place in places:
+            held = asked.pop(place)
+            held.unreadable = f"{self._numbers[place[0]]}/{place[1]} at {position}: {error}"
+
+    def _pass_over(self, rows: list[Any], asked: dict[Place, Held]) -> None:
+        """All that was read lies behind the partitions that it held nothing for."""
+        ends = {row["t"]: row["position"] + 1 for row in rows}
+        for place, held in asked.items():
+            if (end := ends.get(place[0], 0)) > held.next_position:
+                held.next_position = end
+            self._confirm(place, held, held.committed)
+
+    def _confirm(self, place: Place, held: Held, position: int) -> None:
+        """Committed up to there, and when nothing is under way any more, up to all that was passed over."""
+        committed = max(held.committed, position)
+        if committed >= held.delivered:
+            committed = max(committed, held.next_position)
+        if committed > held.committed:
+            held.committed = committed
+            self._uncommitted[place] = (held.generation, committed)
 
     def _place(self, delivery: Delivery) -> Place:
         return self._ids[delivery.topic], delivery.partition
@@ -342,8 +365,7 @@ class PostgresConsumer:
             place = self._place(delivery)
             held = self._held.get(place)
             if held is not None and delivery.position < held.next_position:
-                held.committed = max(held.committed, delivery.position + 1)
-                self._uncommitted[place] = (held.generation, held.committed)
+                self._confirm(place, held, delivery.position + 1)
                 first, held.fresh = first or held.fresh, False
         if first:
             await self._flush()
@@ -360,15 +382,26 @@ class PostgresConsumer:
             raise
 
 
+def _earliest(held: dict[Place, Held]) -> dict[int, int]:
+    """Topic → where to read on: at the partition that is furthest behind."""
+    begin: dict[int, int] = {}
+    for (topic, _), one in held.items():
+        begin[topic] = min(begin.get(topic, one.next_position), one.next_position)
+    return begin
+
+
+def _counts(batch: OutboxBatch) -> str:
+    """An array literal: partition, number of records, and so on in pairs."""
+    return "{" + ",".join(f"{part.partition},{part.count}" for part in batch.parts) + "}"
+
+
 async def _ensure_topics(db: Database) -> dict[str, int]:
     known = {row["name"]: row for row in await db.fetch("select id, name, partitions from topics")}
     for topic in topics.TOPICS:
         found = known.get(topic.name)
         if found is None:
             await db.execute(
-                "with t as (insert into topics (name, partitions, retention) values ($1, $2, $3)"
-                " on conflict do nothing returning id)"
-                " insert into partitions (topic_id, partition) select t.id, n from t, generate_series(0, $2 - 1) n",
+                "insert into topics (name, partitions, retention) values ($1, $2, $3) on conflict do nothing",
                 topic.name, topic.partitions, topic.retention,
             )  # fmt: skip
         elif found["partitions"] != topic.partitions:

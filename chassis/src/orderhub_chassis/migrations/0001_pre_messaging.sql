@@ -8,7 +8,11 @@ create table outbox (
     records bytea not null,
     created_at timestamptz not null
 );
-alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+alter table outbox set (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, toast_tuple_target = 8160
+);
+-- Compressing a batch costs more time than writing it whole, and it is read and deleted a moment later.
+alter table outbox alter column records set storage external;
 
 -- Counted when a row is deleted, which happens once, however often it was published.
 create table outbox_totals (

@@ -36,8 +36,10 @@ SUBSCRIPTIONS: Final = """
 select distinct l.group_name, t.name as topic from leases l join topics t on t.id = l.topic_id order by 1, 2
 """
 LOGGED: Final = """
-select distinct on (l.batch_id, l.partition) l.batch_id, l.partition, l.count, l.position, t.name as topic
-from log l join topics t on t.id = l.topic_id order by l.batch_id, l.partition, l.position
+select distinct on (l.batch_id, partition)
+    l.batch_id, l.parts[2 * n - 1] as partition, l.parts[2 * n] as count, l.position, t.name as topic
+from log l join topics t on t.id = l.topic_id cross join generate_series(1, cardinality(l.parts) / 2) n
+order by l.batch_id, partition, l.position
 """
 COMMITTED: Final = """
 select s.group_name, t.name as topic, s.partition, s.committed from leases s join topics t on t.id = s.topic_id
@@ -215,18 +217,15 @@ CHECKS: Final = (
     ),
     Check("idempotency.order", "an order answered under a key is there", idempotent_orders_are_there),
     by_sql(
-        "bus.positions", "each partition's log ends where the next message goes, and nobody has confirmed more",
+        "bus.positions", "each topic's log ends where the next batch goes, and nobody has confirmed more",
         topology.BUS_DATABASE,
         """
-        select t.name as topic, p.partition, p.next_position, max(l.position) as last,
-               (select max(committed) from leases s where s.topic_id = p.topic_id and s.partition = p.partition) as confirmed
-        from partitions p join topics t on t.id = p.topic_id
-        left join log l on l.topic_id = p.topic_id and l.partition = p.partition
-        group by t.name, p.topic_id, p.partition, p.next_position
-        having max(l.position) >= p.next_position
-            or (select max(committed) from leases s where s.topic_id = p.topic_id and s.partition = p.partition)
-               > p.next_position
-        order by 1, 2
+        select * from (
+            select t.name as topic, t.next_position,
+                   (select max(position) from log l where l.topic_id = t.id) as last,
+                   (select max(committed) from leases s where s.topic_id = t.id) as confirmed
+            from topics t
+        ) ends where last >= next_position or confirmed > next_position order by topic
         """,
     ),
 )  # fmt: skip

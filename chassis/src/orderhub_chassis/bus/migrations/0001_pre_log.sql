@@ -4,26 +4,25 @@ create table topics (
     id smallint generated always as identity primary key,
     name text not null unique,
     partitions int not null check (partitions > 0),
-    retention interval not null
-);
-
-create table partitions (
-    topic_id smallint not null references topics,
-    partition smallint not null,
-    next_position bigint not null default 0,
-    primary key (topic_id, partition)
+    retention interval not null,
+    next_position bigint not null default 0
 ) with (fillfactor = 20);
 
+-- One row per record batch, whatever partitions it touches: rows are what writing costs. A position counts within the
+-- topic; who reads some of its partitions passes over the others' parts.
 create table log (
     topic_id smallint not null,
-    partition smallint not null,
     position bigint not null,
     batch_id uuid not null,
     count int not null,
+    -- Partition, number of its records, and so on in pairs: for whoever counts without looking inside.
+    parts int[] not null,
     records bytea not null,
     published_at timestamptz not null default clock_timestamp(),
-    primary key (topic_id, partition, position)
-);
+    primary key (topic_id, position)
+) with (toast_tuple_target = 8160);
+-- Compressing a batch costs more time than writing it whole.
+alter table log alter column records set storage external;
 create index log_published_at on log using brin (published_at);
 
 create table groups (
@@ -51,30 +50,28 @@ create table leases (
     primary key (group_name, topic_id, partition)
 ) with (fillfactor = 20);
 
--- One call, so that no lock waits for a client. The partition rows are locked in key order and stay locked until
--- the positions given out are committed: a reader never passes a position that appears later.
+-- One call, so that no lock waits for a client. The topics' rows are locked in key order and stay locked until the
+-- positions given out are committed: a reader never passes a position that appears later. `p_parts` are the texts of
+-- integer arrays, since an array of arrays would have to be rectangular.
 create function publish(
-    p_topics smallint[], p_partitions smallint[], p_batches uuid[], p_counts int[], p_records bytea[]
+    p_topics smallint[], p_batches uuid[], p_counts int[], p_parts text[], p_records bytea[]
 ) returns void language plpgsql as $$
 begin
-    perform 1 from partitions p
-    where (p.topic_id, p.partition) in (select distinct t, n from unnest(p_topics, p_partitions) as u (t, n))
-    order by p.topic_id, p.partition for update;
+    perform 1 from topics where id = any(p_topics) order by id for no key update;
 
     with incoming as (
-        select t, n, b, c, r, row_number() over (partition by t, n order by o) - 1 as nth
-        from unnest(p_topics, p_partitions, p_batches, p_counts, p_records) with ordinality as u (t, n, b, c, r, o)
+        select t, b, c, p, r, row_number() over (partition by t order by o) - 1 as nth
+        from unnest(p_topics, p_batches, p_counts, p_parts, p_records) with ordinality as u (t, b, c, p, r, o)
     ), counted as (
-        select t, n, count(*) as rows from incoming group by t, n
+        select t, count(*) as rows from incoming group by t
     ), moved as (
-        update partitions p set next_position = p.next_position + c.rows
-        from counted c where p.topic_id = c.t and p.partition = c.n
-        returning p.topic_id, p.partition, p.next_position - c.rows as first
+        update topics set next_position = next_position + c.rows from counted c where id = c.t
+        returning id, next_position - c.rows as first
     )
-    insert into log (topic_id, partition, position, batch_id, count, records)
-    select i.t, i.n, m.first + i.nth, i.b, i.c, i.r
-    from incoming i join moved m on m.topic_id = i.t and m.partition = i.n
-    order by i.t, i.n, i.nth;
+    insert into log (topic_id, position, batch_id, count, parts, records)
+    select i.t, m.first + i.nth, i.b, i.c, i.p::int[], i.r
+    from incoming i join moved m on m.id = i.t
+    order by i.t, i.nth;
 end $$;
 
 -- Renews a member and its leases, forgets the members whose time is over, gives free partitions to those who
@@ -95,11 +92,10 @@ begin
     delete from members where group_name = p_group and expires_at < v_now;
     -- A new group begins with the oldest that is still there.
     insert into leases (group_name, topic_id, partition, committed)
-    select p_group, p.topic_id, p.partition, coalesce((
-        select min(l.position) from log l where l.topic_id = p.topic_id and l.partition = p.partition
-    ), p.next_position)
-    from partitions p where p.topic_id = any(p_topics) and not exists (
-        select from leases s where s.group_name = p_group and s.topic_id = p.topic_id and s.partition = p.partition
+    select p_group, t.id, n, coalesce((select min(l.position) from log l where l.topic_id = t.id), t.next_position)
+    from topics t cross join generate_series(0, t.partitions - 1) n
+    where t.id = any(p_topics) and not exists (
+        select from leases s where s.group_name = p_group and s.topic_id = t.id and s.partition = n
     ) on conflict do nothing;
     update leases set member = null
     where group_name = p_group and member is not null and expires_at < v_now;
