@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -49,6 +50,7 @@ class ManualClock:
         self.at += step
 
 
+@lru_cache(maxsize=1024)
 def rfc3339(at: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, e.g. `2026-01-01T00:00:00.000000Z`."""
+    """RFC 3339 in UTC with microseconds, e.g. `2026-01-01T00:00:00.000000Z`. All facts of a batch have one time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -6,6 +6,7 @@ finds nothing to do.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -16,18 +17,21 @@ from orderhub_chassis import deadletters
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Delivery
 
+# $5 are the texts of integer arrays, one for each batch: partition, highest index, how many, and so on in threes. As
+# arrays of their own they would be sixty values for a batch of twelve partitions.
 INSERT = """
 with new as (
     insert into inbox (consumer, batch_id, partition, topic, upto, admitted, at)
-    select $1, b, p, t, u, n, $2
-    from unnest($3::uuid[], $4::int[], $5::text[], $6::int[], $7::int[]) as x (b, p, t, u, n)
-    order by b, p
+    select $1, x.b, x.a[i], x.t, x.a[i + 1], x.a[i + 2], $2
+    from (select b, t, a::int[] as a from unnest($3::uuid[], $4::text[], $5::text[]) as u (b, t, a)) x
+    cross join lateral generate_series(1, cardinality(x.a), 3) i
+    order by x.b, x.a[i]
     on conflict (batch_id, partition, consumer) do nothing
     returning batch_id, partition
 ), parked as (
-    select topic, key from parked_keys where consumer = $1 and key = any($8::text[]) order by topic, key for share
+    select topic, key from parked_keys where consumer = $1 and key = any($6::text[]) order by topic, key for share
 )
-select batch_id, partition, null as topic, null as key from new
+select batch_id, array_agg(partition) as partitions, null as topic, null as key from new group by batch_id
 union all select null, null, topic, key from parked
 """
 LOCK = """
@@ -60,11 +64,9 @@ async def admit_and_look(
 ) -> tuple[Fresh, Parked]:
     """As `admit`; also which of these keys are parked, by topic, in the same round trip."""
     fresh, seen = _unseen(deliveries, {})
-    topics = {(d.batch_id, d.partition): d.topic for d in deliveries}
-    rows = [(b, p, topics[b, p], upto, count) for (b, p), (upto, count) in seen.items()]
-    found = await tx.fetch(INSERT, consumer, now, *map(list, zip(*rows, strict=True)), keys)
-    new = {(row["batch_id"], row["partition"]) for row in found if row["batch_id"] is not None}
-    if len(new) == len(rows):
+    found = await tx.fetch(INSERT, consumer, now, *_by_batch(deliveries, seen), keys)
+    new = {(row["batch_id"], p) for row in found if row["batch_id"] is not None for p in row["partitions"]}
+    if len(new) == len(seen):
         return fresh, {(row["topic"], row["key"]) for row in found if row["key"] is not None}
     fresh = await _admit_known(tx, consumer, deliveries, sorted(seen.keys() - new), now)
     # The twin that we may have waited for can have parked a key that the first look could not see.
@@ -86,6 +88,18 @@ def _unseen(
                 last, count = record.index, count + 1
         seen[place] = (last, count)
     return fresh, seen
+
+
+def _by_batch(
+    deliveries: Sequence[Delivery], seen: dict[Place, tuple[int, int]]
+) -> tuple[list[UUID], list[str], list[str]]:
+    """Batches, their topics, and what was seen of their partitions, as $3 to $5 of INSERT take it."""
+    topics = {d.batch_id: d.topic for d in deliveries}
+    numbers: defaultdict[UUID, list[int]] = defaultdict(list)
+    for (batch_id, partition), (upto, count) in seen.items():
+        numbers[batch_id] += (partition, upto, count)
+    texts = ["{" + ",".join(map(str, found)) + "}" for found in numbers.values()]
+    return list(numbers), [topics[batch_id] for batch_id in numbers], texts
 
 
 async def _admit_known(

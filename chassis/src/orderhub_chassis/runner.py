@@ -52,7 +52,7 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 50, 100)
 
 
 async def _until(stopping: asyncio.Event, failures: list[asyncio.Future[None]]) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
-from orderhub_chassis import participant
+from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Envelope
@@ -42,7 +41,7 @@ def spec(ask_after: timedelta) -> ConsumerSpec[Desk]:
 
 async def load_desk(tx: Transaction, envelopes: Sequence[Envelope], ask_after: timedelta) -> Desk:
     """Standings first, then all that the batch's orders want or hold."""
-    order_ids = {UUID(envelope.payload.order_id) for envelope in envelopes}
+    order_ids = {ids.parse(envelope.payload.order_id) for envelope in envelopes}
     reserves = [e.payload for e in envelopes if isinstance(e.payload, pb.ReserveStock)]
     wishes = [wish for command in reserves for wish in reservations.wishes_of(command)]
     standings = await participant.load(tx, order_ids)

@@ -166,7 +166,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
             return
         store.insert_orders(tx, list(loaded.orders.values()), now=now)
         await store.save_runs(tx, loaded, now=now)
-        store.save_events(tx, list(loaded.orders.values()))
+        store.save_events(tx, list(loaded.orders.values()), now=now)
         idempotency.store(tx, fresh)
         tx.send_all(outgoing)
 

@@ -104,11 +104,15 @@ class Order:
     picked_up: bool = False
     epoch: int = 0
     last_seq: int = 0
-    version: int = 0
     trace_id: str = ""
     now: datetime = field(default_factory=lambda: datetime.min)
     events: list[Event] = field(default_factory=list)
     changed: bool = False
+
+    @property
+    def version(self) -> int:
+        """One more with each public fact."""
+        return self.last_seq
 
     @property
     def total_minor(self) -> int:
@@ -126,7 +130,6 @@ class Order:
     def record(self, kind: str, title: str, detail: str = "", *, service: str = "orders") -> None:
         """Append to the history; the order itself changes with it."""
         self.last_seq += 1
-        self.version += 1
         self.updated_at = self.now
         self.changed = True
         self.events.append(Event(self.last_seq, kind, title, detail, service, self.now, self.status))

@@ -19,7 +19,7 @@ class Observer:
     def saved(self, loaded: Loaded) -> None:
         self._waiters.saved(loaded)
         for answer in loaded.answered:
-            metrics.STEP_SECONDS.labels(answer.definition, answer.step).observe(answer.seconds)
+            metrics.step_seconds(answer.definition, answer.step).observe(answer.seconds)
         now = self._clock.now()
         for run in loaded.runs.values():
             if run.over and run.changed:

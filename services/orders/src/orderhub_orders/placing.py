@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from orderhub_chassis import ids
 from orderhub_chassis.errors import FieldError, Invalid, invalid_field
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts
 from orderhub_contracts.countries import COUNTRIES
@@ -103,7 +104,7 @@ def _line_errors(pointer: str, line: pb.OrderLineRequest) -> list[FieldError]:
 
 def _is_uuid(value: str) -> bool:
     try:
-        UUID(value)
+        ids.parse(value)
     except ValueError:
         return False
     return True
@@ -138,15 +139,15 @@ def _is_unknown(line: pb.OrderLineRequest, catalogue: Catalogue) -> bool:
 def _named(line: pb.OrderLineRequest, catalogue: Catalogue) -> list[ProductView]:
     if line.sku:
         return _matches(line, catalogue)
-    animal = catalogue.animals.get(UUID(line.animal_id)) if line.animal_id else None
-    product_id = animal.product_id if animal else UUID(line.product_id) if line.product_id else None
+    animal = catalogue.animals.get(ids.parse(line.animal_id)) if line.animal_id else None
+    product_id = animal.product_id if animal else ids.parse(line.product_id) if line.product_id else None
     product = catalogue.products.get(product_id) if product_id else None
     return [product] if product else []
 
 
 def _matches(line: pb.OrderLineRequest, catalogue: Catalogue) -> list[ProductView]:
     found = catalogue.by_sku.get(line.sku.casefold(), [])
-    return [p for p in found if not line.vendor_id or p.vendor_id == UUID(line.vendor_id)]
+    return [p for p in found if not line.vendor_id or p.vendor_id == ids.parse(line.vendor_id)]
 
 
 def place_order(
@@ -195,11 +196,11 @@ def _product(
 ) -> tuple[ProductView, AnimalView | None]:
     animal = None
     if line.animal_id:
-        animal = catalogue.animals.get(UUID(line.animal_id))
+        animal = catalogue.animals.get(ids.parse(line.animal_id))
         product = catalogue.products.get(animal.product_id) if animal else None
         name = "animal_id"
     elif line.product_id:
-        product, name = catalogue.products.get(UUID(line.product_id)), "product_id"
+        product, name = catalogue.products.get(ids.parse(line.product_id)), "product_id"
     else:
         product, name = _by_sku(number, line, catalogue), "sku"
     if product is None:

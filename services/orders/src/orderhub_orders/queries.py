@@ -58,7 +58,7 @@ def _order(row: Any, now: datetime) -> pb.Order:
         lines=[_line(line, currency, now) for line in row["lines"]],
         totals=_totals(row["items_minor"], row["delivery_minor"], row["tax_minor"], currency),
         ship_to=Address.FromString(row["ship_to"]), comment=row["comment"], created_at=rfc3339(row["created_at"]),
-        updated_at=rfc3339(row["updated_at"]), version=row["version"],
+        updated_at=rfc3339(row["updated_at"]), version=row["last_seq"],
     )  # fmt: skip
     _parts(order, row["payment_id"], row["payment_status"], row["delivery_id"], row["delivery_status"])
     if row["reason"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Final
-from uuid import UUID
 
+from orderhub_chassis import ids
 from orderhub_contracts.common.v1.common_pb2 import Money
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory
@@ -34,7 +34,7 @@ def plan_delivery(order: Order) -> delivery.PlanDelivery:
 
 
 def planned(order: Order, reply: SagaReply) -> None:
-    allowed = {a.line_no: [UUID(i) for i in a.animal_ids] for a in reply.delivery_planned.allowed}
+    allowed = {a.line_no: [ids.parse(i) for i in a.animal_ids] for a in reply.delivery_planned.allowed}
     for line in order.lines:
         if line.line_no in allowed:
             line.allowed_animals, line.changed = allowed[line.line_no], True
@@ -62,7 +62,7 @@ def reserved(order: Order, reply: SagaReply) -> None:
 
 def _take_animal(line: Line, animal_id: str) -> None:
     facts = next((f for f in line.candidates if f.animal_id == animal_id), None)
-    line.animal_id, line.changed = UUID(animal_id), True
+    line.animal_id, line.changed = ids.parse(animal_id), True
     if facts is not None:
         line.animal_species = facts.species
         line.animal_born_on = date.fromisoformat(facts.born_on) if facts.born_on else None

@@ -39,6 +39,8 @@ class Loaded:
     vendors: dict[str, VendorChanged] = field(default_factory=dict)
     products: dict[str, ProductChanged] = field(default_factory=dict)
     animals: dict[str, AnimalChanged] = field(default_factory=dict)
+    # By order or run: what seldom changes, as it was loaded.
+    rests: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
 
     def add_run(self, run: Run) -> None:
         self.created.append(run)
@@ -53,7 +55,8 @@ async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) ->
     if not wanted:
         return loaded
     for row in await tx.fetch("select * from orders where id = any($1) order by id for update", wanted):
-        loaded.orders[row["id"]] = _order(row, now)
+        order = loaded.orders[row["id"]] = _order(row, now)
+        loaded.rests[order.id] = _rest_of_order(order)
     for row in await tx.fetch(
         "select * from order_lines where order_id = any($1) order by order_id, line_no", wanted
     ):
@@ -62,6 +65,7 @@ async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) ->
     for row in await tx.fetch(live, wanted):
         run = _run(row)
         loaded.runs[run.id] = loaded.live[run.subject_id] = run
+        loaded.rests[run.id] = _rest_of_run(run)
     return loaded
 
 
@@ -75,7 +79,7 @@ def _order(row: Any, now: datetime) -> Order:
         delivery_minor=row["delivery_minor"], tax_minor=row["tax_minor"], payment_id=row["payment_id"],
         payment_status=row["payment_status"], payment_version=row["payment_version"], delivery_id=row["delivery_id"],
         delivery_status=row["delivery_status"], delivery_version=row["delivery_version"], picked_up=row["picked_up"],
-        epoch=row["epoch"], last_seq=row["last_seq"], version=row["version"], trace_id=row["trace_id"], now=now,
+        epoch=row["epoch"], last_seq=row["last_seq"], trace_id=row["trace_id"], now=now,
     )  # fmt: skip
 
 
@@ -97,11 +101,11 @@ def _run(row: Any) -> Run:
 
 INSERT_ORDERS = """
 insert into orders (id, customer_id, vendor_id, status, currency, items_minor, delivery_minor, tax_minor, total_minor,
-    payment_token, pickup, ship_to, comment, epoch, last_seq, version, trace_id, created_at, updated_at)
-select i, c, v, 'PENDING', cu, it, dm, tm, it + dm + tm, pt, pu, st, co, ep, ls, ve, tr, $1, $1
+    payment_token, pickup, ship_to, comment, epoch, last_seq, trace_id, created_at, updated_at)
+select i, c, v, 'PENDING', cu, it, dm, tm, it + dm + tm, pt, pu, st, co, ep, ls, tr, $1, $1
 from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[],
-    $10::bytea[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[])
-    as u (i, c, v, cu, it, dm, tm, pt, pu, st, co, ep, ls, ve, tr)
+    $10::bytea[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[], $15::text[])
+    as u (i, c, v, cu, it, dm, tm, pt, pu, st, co, ep, ls, tr)
 """
 INSERT_LINES = """
 insert into order_lines (order_id, line_no, product_id, sku, title, kind, quantity, unit_price_minor, candidates, animal_id)
@@ -117,8 +121,7 @@ def insert_orders(tx: Transaction, orders: Sequence[Order], *, now: datetime) ->
     rows = [
         (
             o.id, o.customer_id, o.vendor_id, o.currency, o.items_minor, o.delivery_minor, o.tax_minor, o.payment_token,
-            o.pickup.SerializeToString(), o.ship_to.SerializeToString(), o.comment, o.epoch, o.last_seq, o.version,
-            o.trace_id,
+            o.pickup.SerializeToString(), o.ship_to.SerializeToString(), o.comment, o.epoch, o.last_seq, o.trace_id,
         )
         for o in orders
     ]  # fmt: skip
@@ -142,13 +145,22 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+# What moves with nearly every message, and beside it what changes once in an order's life if at all: a value that is
+# sent, unpacked and written for nothing costs as much as one that is new.
 UPDATE_ORDERS = """
-update orders o set status = s, former_status = f, reason = r, cancel_reason = c, payment_id = pi, payment_status = ps,
-    payment_version = pv, delivery_id = di, delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e,
-    last_seq = l, version = v, updated_at = t
-from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-    $9::text[], $10::text[], $11::bigint[], $12::boolean[], $13::bigint[], $14::bigint[], $15::bigint[],
-    $16::timestamptz[]) as u (i, s, f, r, c, pi, ps, pv, di, ds, dv, pu, e, l, v, t)
+update orders o set status = s, payment_id = pi, payment_status = ps, payment_version = pv, delivery_id = di,
+    delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e, last_seq = l, updated_at = $1
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[],
+    $10::boolean[], $11::bigint[], $12::bigint[]) as u (i, s, pi, ps, pv, di, ds, dv, pu, e, l)
+where o.id = u.i
+"""
+UPDATE_ORDERS_WHOLE = """
+update orders o set status = s, payment_id = pi, payment_status = ps, payment_version = pv, delivery_id = di,
+    delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e, last_seq = l, updated_at = $1,
+    former_status = f, reason = r, cancel_reason = c
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[],
+    $10::boolean[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[], $15::text[])
+    as u (i, s, pi, ps, pv, di, ds, dv, pu, e, l, f, r, c)
 where o.id = u.i
 """
 INSERT_RUNS = """
@@ -160,10 +172,15 @@ from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::int[]
     as u (i, o, d, dv, s, st, e, a, dl, ex, sr, r, cr)
 """
 UPDATE_RUNS = """
-update saga_runs g set state = s, step = st, epoch = e, attempts = a, deadline_at = dl, stop_requested = sr, reason = r,
-    updated_at = $9
-from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::timestamptz[], $7::boolean[], $8::bytea[])
-    as u (i, s, st, e, a, dl, sr, r)
+update saga_runs g set state = s, step = st, attempts = a, deadline_at = dl, updated_at = $1
+from unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::timestamptz[]) as u (i, s, st, a, dl)
+where g.id = u.i
+"""
+UPDATE_RUNS_WHOLE = """
+update saga_runs g set state = s, step = st, attempts = a, deadline_at = dl, updated_at = $1, epoch = e,
+    stop_requested = sr, reason = r
+from unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::bigint[], $8::boolean[], $9::bytea[])
+    as u (i, s, st, a, dl, e, sr, r)
 where g.id = u.i
 """
 UPDATE_LINES = """
@@ -174,31 +191,55 @@ where x.order_id = u.o and x.line_no = u.n
 """
 INSERT_EVENTS = """
 insert into order_events (order_id, seq, kind, title, detail, service, trace_id, at)
-select o, s, k, t, d, sv, tr, at
-from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-    as u (o, s, k, t, d, sv, tr, at)
+select o, s, k, t, d, sv, tr, $1
+from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+    as u (o, s, k, t, d, sv, tr)
 """
 
 
 async def save(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
     """Each changed aggregate once; every new fact also goes out as an OrderEvent."""
     await save_views(tx, loaded)
-    changed = [order for order in loaded.orders.values() if order.changed]
-    if changed:
-        tx.write(UPDATE_ORDERS, *_columns([_order_row(order) for order in changed]))
+    save_orders(tx, loaded, now=now)
     await save_runs(tx, loaded, now=now)
     lines = [(o.id, line) for o in loaded.orders.values() for line in o.lines if line.changed]
     if lines:
         tx.write(UPDATE_LINES, *_columns([_line_row(order_id, line) for order_id, line in lines]))
-    save_events(tx, loaded.orders.values())
+    save_events(tx, loaded.orders.values(), now=now)
 
 
-def _order_row(o: Order) -> tuple[Any, ...]:
-    return (
-        o.id, o.status, o.former_status, o.reason.SerializeToString(), o.cancel_reason, o.payment_id, o.payment_status,
-        o.payment_version, o.delivery_id, o.delivery_status, o.delivery_version, o.picked_up, o.epoch, o.last_seq,
-        o.version, o.updated_at,
-    )  # fmt: skip
+def save_orders(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
+    moved, whole = [], []
+    for o in loaded.orders.values():
+        if not o.changed:
+            continue
+        row = (
+            o.id, o.status, o.payment_id, o.payment_status, o.payment_version, o.delivery_id, o.delivery_status,
+            o.delivery_version, o.picked_up, o.epoch, o.last_seq,
+        )  # fmt: skip
+        rest = _rest_of_order(o)
+        if loaded.rests.get(o.id) == rest:
+            moved.append(row)
+        else:
+            whole.append(row + rest)
+    _write_both(tx, UPDATE_ORDERS, moved, UPDATE_ORDERS_WHOLE, whole, now)
+
+
+def _rest_of_order(o: Order) -> tuple[Any, ...]:
+    return o.former_status, o.reason.SerializeToString(), o.cancel_reason
+
+
+def _rest_of_run(r: Run) -> tuple[Any, ...]:
+    return r.epoch, r.stop_requested, r.reason.SerializeToString()
+
+
+def _write_both(
+    tx: Transaction, moving: str, moved: list[Any], writing_whole: str, whole: list[Any], now: datetime
+) -> None:
+    if moved:
+        tx.write(moving, now, *_columns(moved))
+    if whole:
+        tx.write(writing_whole, now, *_columns(whole))
 
 
 def _line_row(order_id: UUID, line: Line) -> tuple[Any, ...]:
@@ -210,21 +251,14 @@ async def save_runs(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
     """Updates first: an order has one live run at most, and a new one may follow the one that ends here."""
     new = {run.id for run in loaded.created}
     updated = [run for run in loaded.runs.values() if run.changed and run.id not in new]
-    if updated:
-        rows = [
-            (
-                r.id,
-                r.state,
-                r.step,
-                r.epoch,
-                r.attempts,
-                r.deadline_at,
-                r.stop_requested,
-                r.reason.SerializeToString(),
-            )
-            for r in updated
-        ]
-        tx.write(UPDATE_RUNS, *_columns(rows), now)
+    moved, whole = [], []
+    for r in updated:
+        row, rest = (r.id, r.state, r.step, r.attempts, r.deadline_at), _rest_of_run(r)
+        if loaded.rests.get(r.id) == rest:
+            moved.append(row)
+        else:
+            whole.append(row + rest)
+    _write_both(tx, UPDATE_RUNS, moved, UPDATE_RUNS_WHOLE, whole, now)
     if loaded.created:
         inserted = [
             (
@@ -238,15 +272,12 @@ async def save_runs(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
         tx.write(INSERT_RUNS, *_columns(inserted), now)
 
 
-def save_events(tx: Transaction, orders: Iterable[Order]) -> None:
-    rows = [
-        (o.id, e.seq, e.kind, e.title, e.detail, e.service, o.trace_id, e.at)
-        for o in orders
-        for e in o.events
-    ]
+def save_events(tx: Transaction, orders: Iterable[Order], *, now: datetime) -> None:
+    """The new facts, all of this moment."""
+    rows = [(o.id, e.seq, e.kind, e.title, e.detail, e.service, o.trace_id) for o in orders for e in o.events]
     if not rows:
         return
-    tx.write(INSERT_EVENTS, *_columns(rows))
+    tx.write(INSERT_EVENTS, now, *_columns(rows))
     for order in orders:
         tx.send_all(_messages(order))
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orderhub_chassis import participant
+from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.messages import Envelope, Outgoing
 from orderhub_chassis.participant import Standing
@@ -96,7 +96,7 @@ class Book:
 
 def authorize_payment(book: Book, envelope: Envelope, context: Context) -> Answer:
     command, saga = envelope.payload, _saga(envelope)
-    payment = book.payments.get(UUID(command.order_id))
+    payment = book.payments.get(ids.parse(command.order_id))
     if payment is not None:
         waits = _waits_for(book, payment, saga)
         return None if waits else messages.wrong_state(payment, "authorized again")
@@ -122,9 +122,9 @@ def _cannot_ask(amount: Money, token: str) -> str:
 def _new_payment(book: Book, command: Any, context: Context) -> Payment:
     payment = Payment(
         id=context.new_id(),
-        order_id=UUID(command.order_id),
-        customer_id=UUID(command.customer_id),
-        vendor_id=UUID(command.vendor_id),
+        order_id=ids.parse(command.order_id),
+        customer_id=ids.parse(command.customer_id),
+        vendor_id=ids.parse(command.vendor_id),
         currency=command.amount.currency,
         amount=command.amount.amount_minor,
         provider=book.provider,
@@ -136,7 +136,7 @@ def _new_payment(book: Book, command: Any, context: Context) -> Payment:
 
 def capture_payment(book: Book, envelope: Envelope, context: Context) -> Answer:
     command, saga = envelope.payload, _saga(envelope)
-    payment = book.payments.get(UUID(command.order_id))
+    payment = book.payments.get(ids.parse(command.order_id))
     if payment is None:
         return participant.refused(command.order_id, messages.WRONG_STATE, "there is no payment to capture")
     if _waits_for(book, payment, saga):
@@ -154,7 +154,7 @@ def reverse_payment(book: Book, envelope: Envelope, context: Context) -> Answer:
     A refusal of the provider leaves the payment's version higher, so that a retry is asked under a key of its own.
     """
     command, saga = envelope.payload, _saga(envelope)
-    payment = book.payments.get(UUID(command.order_id))
+    payment = book.payments.get(ids.parse(command.order_id))
     if payment is None:
         return messages.nothing_to_undo(command.order_id)
     if _waits_for(book, payment, saga):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.message import Message
+from orderhub_chassis import ids
 from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Envelope
@@ -45,4 +46,4 @@ def consumer(worker: Worker, provider: str) -> ConsumerSpec[Book]:
 
 
 def _order_of(command: Any) -> UUID:
-    return UUID(command.order_id)
+    return ids.parse(command.order_id)

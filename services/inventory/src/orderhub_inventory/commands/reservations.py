@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from orderhub_chassis import participant
+from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.messages import Envelope, Outgoing
 from orderhub_chassis.participant import Standing
@@ -53,7 +53,7 @@ class Wish:
 
 def parse_id(text: str) -> UUID | None:
     try:
-        return UUID(text)
+        return ids.parse(text)
     except ValueError:
         return None
 
@@ -77,7 +77,7 @@ def reserve_stock(desk: Desk, envelope: Envelope, context: Context) -> ReplyOrMe
     wishes = wishes_of(command)
     if problem := _malformed(wishes):
         return participant.refused(command.order_id, MALFORMED, problem)
-    order_id = UUID(command.order_id)
+    order_id = ids.parse(command.order_id)
     if known := desk.shelf.lines_of(order_id):
         return _again(command, known)
     animals = _match_animals(desk, wishes)
@@ -226,7 +226,7 @@ def _free_choices(desk: Desk, wish: Wish) -> list[UUID]:
 
 def commit_stock(desk: Desk, envelope: Envelope, context: Context) -> ReplyOrMessages:
     command: pb.CommitStock = envelope.payload
-    lines = desk.shelf.lines_of(UUID(command.order_id))
+    lines = desk.shelf.lines_of(ids.parse(command.order_id))
     if not lines:
         return participant.refused(command.order_id, NOT_RESERVED, "nothing is reserved for this order")
     if wrong := {line.status for line in lines} - {ReservationStatus.RESERVED, ReservationStatus.COMMITTED}:
@@ -249,7 +249,7 @@ def release_stock(desk: Desk, envelope: Envelope, context: Context) -> Iterator[
     shelf = desk.shelf
     held = [
         line
-        for line in shelf.lines_of(UUID(command.order_id))
+        for line in shelf.lines_of(ids.parse(command.order_id))
         if line.status in (ReservationStatus.RESERVED, ReservationStatus.COMMITTED)
     ]
     for line in held:
@@ -270,7 +270,7 @@ def _is_alive(shelf: Shelf, line: Reservation) -> bool:
 def extend_reservation(desk: Desk, envelope: Envelope, context: Context) -> list[Outgoing]:
     """Orders says that its run is alive: the next question comes a whole period later."""
     command: pb.ExtendReservation = envelope.payload
-    for line in desk.shelf.lines_of(UUID(command.order_id)):
+    for line in desk.shelf.lines_of(ids.parse(command.order_id)):
         if line.status is ReservationStatus.RESERVED:
             line.ask_at(context.now + desk.ask_after)
     return []

@@ -32,8 +32,8 @@ create table orders (
     ship_to bytea not null,
     comment text not null default '',
     epoch bigint not null,
+    -- The number of public facts, and with it the version that clients see.
     last_seq bigint not null,
-    version bigint not null,
     trace_id text not null default '',
     created_at timestamptz not null,
     updated_at timestamptz not null
