@@ -63,18 +63,16 @@ from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::te
 UPDATE_REFUNDS: Final = """
 update refunds r set status = s, updated_at = $3 from unnest($1::uuid[], $2::text[]) u (i, s) where r.id = i
 """
-POST: Final = """
-with posting as (
-    select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[])
-        with ordinality u (cause, kind, payment_id, order_id, debit, credit, amount, currency, n)
-), posted as (
-    insert into ledger_transactions (id, kind, payment_id, order_id, created_at)
-    select cause, kind, payment_id, order_id, $9 from posting order by n
-)
+INSERT_TRANSACTIONS: Final = """
+insert into ledger_transactions (id, kind, payment_id, order_id, created_at)
+select i, k, p, o, $5 from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[]) u (i, k, p, o)
+"""
+# One statement for all entries: the trigger that keeps them balanced looks at the rows of its statement.
+INSERT_ENTRIES: Final = """
 insert into ledger_entries (transaction_id, account, amount_minor, currency, order_id)
-select p.cause, e.account, e.amount, p.currency, p.order_id
-from posting p cross join lateral (values (p.debit, p.amount, 1), (p.credit, -p.amount, 2)) e (account, amount, side)
-order by p.n, e.side
+select t, a, m, c, o from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::uuid[])
+    with ordinality u (t, a, m, c, o, n)
+order by n
 """
 # The payment is locked too: whoever writes an answer holds it while it reads the intent's attempts and writes them.
 CLAIM: Final = """
@@ -129,7 +127,8 @@ async def save(tx: Transaction, book: Book, *, now: datetime, lease: Lease | Non
     if ended := book.ended_refunds:
         tx.write(UPDATE_REFUNDS, list(ended), list(ended.values()), now)
     if book.postings:
-        await tx.execute(POST, *_columns(map(_posting_row, book.postings)), now)
+        tx.write(INSERT_TRANSACTIONS, *_columns(map(_transaction_row, book.postings)), now)
+        tx.write(INSERT_ENTRIES, *_columns(row for posting in book.postings for row in _entry_rows(posting)))
 
 
 def _lease(book: Book, lease: Lease) -> list[Job]:
@@ -254,8 +253,14 @@ def _refund_row(r: Refund) -> tuple[Any, ...]:
     )
 
 
-def _posting_row(p: Posting) -> tuple[Any, ...]:
-    payment = p.payment
-    return (
-        p.cause, p.kind, payment.id, payment.order_id, p.debit, p.credit, p.amount, payment.currency,
-    )  # fmt: skip
+def _transaction_row(p: Posting) -> tuple[Any, ...]:
+    return p.cause, p.kind, p.payment.id, p.payment.order_id
+
+
+def _entry_rows(p: Posting) -> list[tuple[Any, ...]]:
+    """Debit, then credit."""
+    currency, order_id = p.payment.currency, p.payment.order_id
+    return [
+        (p.cause, p.debit, p.amount, currency, order_id),
+        (p.cause, p.credit, -p.amount, currency, order_id),
+    ]

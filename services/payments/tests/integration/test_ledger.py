@@ -9,6 +9,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from orderhub_chassis.ids import uuid7
+from orderhub_chassis.messages import Outgoing
+from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
+from orderhub_payments import store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,6 +55,48 @@ async def test_one_bad_transaction_in_a_set_is_enough_to_refuse_it(
     with pytest.raises(asyncpg.ForeignKeyViolationError, match=str(unknown)):
         await sql.execute(ENTRIES, *rows, order_id)
     assert await sql.fetchval("select count(*) from ledger_entries where transaction_id = $1", posted) == 0
+
+
+@pytest.mark.parametrize(
+    ("amounts", "known", "refusal"),
+    [
+        ([5, -4], True, "does not balance"),
+        ([5, 5], True, "does not balance"),
+        ([5, -5], False, "does not exist"),
+    ],
+)
+async def test_what_is_joined_with_other_writes_has_to_balance_too(
+    posted: UUID,
+    service: Any,
+    sql: asyncpg.Connection,
+    order_id: UUID,
+    amounts: list[int],
+    known: bool,
+    refusal: str,
+) -> None:
+    """In one statement with its transaction, another balanced one, and the messages: all of it or nothing."""
+    good, bad, db = uuid7(), uuid7(), service.chassis.db
+    payment_id = await sql.fetchval("select id from payments where order_id = $1", order_id)
+    causes = [good, bad] if known else [good]
+    accounts, currencies, orders = ["a", "b"] * 2, ["EUR"] * 4, [order_id] * 4
+
+    async def post(amounts: list[int]) -> None:
+        async with db.transaction() as tx:
+            kinds, payments = ["capture"] * len(causes), [payment_id] * len(causes)
+            tx.write(
+                store.INSERT_TRANSACTIONS, causes, kinds, payments, [order_id] * len(causes), db.clock.now()
+            )
+            ids = [good, good, bad, bad]
+            tx.write(store.INSERT_ENTRIES, ids, accounts, [7, -7, *amounts], currencies, orders)
+            tx.send(Outgoing(SagaReply(order_id=str(order_id)), str(order_id)))
+
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=f"{bad} {refusal}"):
+        await post(amounts)
+    written = "select count(*) from ledger_transactions where id = any($1)"
+    assert await sql.fetchval(written, [good, bad]) == 0
+    if known:
+        await post([5, -5])
+        assert await sql.fetchval(written, [good, bad]) == 2
 
 
 @pytest.mark.parametrize("table", ["ledger_entries", "ledger_transactions"])

@@ -21,11 +21,11 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.messages import Envelope
 from orderhub_contracts.common.v1.common_pb2 import Money
 from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
-from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment, ReversePayment
+from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment, CapturePayment, ReversePayment
 from orderhub_payments import store
-from orderhub_payments.commands import Book
+from orderhub_payments.commands import Answered, Book, apply_answer
 from orderhub_payments.consumers import HANDLERS
-from orderhub_payments.model import Authorize, Authorized, Operation, Result, Transient, Unknown
+from orderhub_payments.model import Authorize, Authorized, Captured, Operation, Result, Transient, Unknown
 from orderhub_payments.settings import Settings
 from orderhub_payments.store import Lease
 from orderhub_payments.worker import LONGEST_AWAY, WAKE, Worker
@@ -89,7 +89,13 @@ class Replica:
 def _step(payload: Any) -> Envelope:
     undoes = isinstance(payload, ReversePayment)
     id = payload.order_id
-    saga = SagaRef(order_id=id, run_id=id, step=2, epoch=2 if undoes else 1, compensation=undoes)
+    saga = SagaRef(
+        order_id=id,
+        run_id=id,
+        step=4 if isinstance(payload, CapturePayment) else 2,
+        epoch=2 if undoes else 1,
+        compensation=undoes,
+    )
     return Envelope("payments.commands.v1", 0, uuid7(), Record(id="m", key=id, saga=saga), payload)
 
 
@@ -336,6 +342,32 @@ async def test_nobody_gets_a_lease_on_what_is_just_being_answered(world: World) 
             await store.load(tx, [order], provider="simulator")
             assert await store.claim(one.db, lease, now=now, limit=10) == []
         assert len(await store.claim(one.db, lease, now=now, limit=10)) == 1
+
+
+# ---- writing
+
+
+async def test_a_capture_is_written_with_its_postings_in_one_statement(world: World, eventually: Any) -> None:
+    async with world.replica() as one:
+        await one.commands(authorizing(order := uuid7()))
+        await eventually(world.all_are("done", 1))
+        await one.commands(CapturePayment(order_id=str(order)), lease=False)
+        now, statements = world.clock.now(), list[str]()
+        (job,) = await store.claim(one.db, Lease("two", now + LEASE), now=now, limit=10)
+        async with one.db.transaction() as tx:
+            book = await store.load(tx, [order], provider="simulator")
+            tx.send_all(apply_answer(book, Answered(job, Captured(), now), Context(now, uuid7)))
+            tx.connection.add_query_logger(lambda query: statements.append(query.query))
+            await store.save(tx, book, now=now, lease=None)
+        (written,) = (statement for statement in statements if statement != "commit")
+        for table in ("payments", "payment_intents", "ledger_transactions", "ledger_entries", "outbox"):
+            assert f" {table} " in written
+        entries = await world.sql("select * from ledger_entries order by id")
+        assert [entry["amount_minor"] for entry in entries] == [5000, -5000]
+        assert [entry["account"].partition(":")[0] for entry in entries] == [
+            "provider_clearing",
+            "vendor_payable",
+        ]
 
 
 # ---- when something goes wrong
