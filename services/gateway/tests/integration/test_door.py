@@ -15,6 +15,8 @@ SHIP_TO = {"name": "Ada", "line1": "Weg 1", "city": "Berlin", "postal_code": "10
 LINE = {"product_id": "0198c0de-0000-7000-8000-000000000001", "quantity": 1}
 ORDER: dict[str, Any] = {"lines": [LINE], "ship_to": SHIP_TO, "payment": {"token": "tok_ok"}}
 JSON = {"content-type": "application/json"}
+SVG_NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
+"""A name that only looks like an address; nobody fetches it."""
 
 
 def changed(path: str, value: Any) -> bytes:
@@ -328,12 +330,12 @@ async def test_the_gateway_is_not_ready_before_the_set_up_is_done(open_gateway: 
 async def test_the_documentation_comes_from_here_alone(api: Any) -> None:
     page = (await api("GET", "/docs")).text
     assets = [part.split('"')[0] for mark in ('src="', 'href="') for part in page.split(mark)[1:]]
-    assert sorted(assets) == ["docs/docs.css", "docs/docs.js", "openapi.json"]
+    assert sorted(assets) == ["docs/docs.css", "docs/docs.js", "docs/docs.svg", "openapi.json"]
     for path in ("docs", *assets):
         answer = await api("GET", f"/{path}")
         assert answer.status_code == 200
         for scheme in ("http://", "https://", 'src="//', "url(//", '"//'):
-            assert scheme not in answer.text, path
+            assert scheme not in answer.text.replace(SVG_NAMESPACE, ""), path
     assert (await api("GET", "/docs/../settings.py")).status_code == 404
     assert (await api("GET", "/docs/docs.html")).status_code == 404
 

@@ -14,10 +14,14 @@ from orderhub_gateway.calling import HttpRequest, parts_of
 from orderhub_gateway.errors import HttpFailure
 from orderhub_gateway.responses import Raw
 
-STATIC: Final = {"docs.js": b"text/javascript; charset=utf-8", "docs.css": b"text/css; charset=utf-8"}
+STATIC: Final = {
+    "docs.js": b"text/javascript; charset=utf-8",
+    "docs.css": b"text/css; charset=utf-8",
+    "docs.svg": b"image/svg+xml",
+}
 DOCS_POLICY: Final = (
     b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'",
 )
 
 

@@ -8,6 +8,11 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+// Words with `code` in them.
+function words(text) {
+  return (text || "").split("`").map((part, index) => index % 2 ? make("code", {}, part) : part);
+}
+
 function pretty(value) {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);
 }
@@ -34,10 +39,10 @@ function fieldsOf(reference, schemas, seen) {
   const rows = Object.entries(schema.properties || {}).map(([field, shape]) => make("tr", {},
     make("td", {}, make("code", {}, field + (required.has(field) ? "" : "?"))),
     make("td", {}, kind(shape)),
-    make("td", {}, [shape.description, limits(shape)].filter(Boolean).join(" — "))));
+    make("td", {}, ...words([shape.description, limits(shape)].filter(Boolean).join(" — ")))));
   const nested = JSON.stringify(schema.properties || {}).match(/#\/components\/schemas\/[\w.]+/g) || [];
-  const words = schema.description ? [make("p", {}, schema.description)] : [];
-  return [make("h4", {}, name), ...words, make("table", {}, ...rows),
+  const about = schema.description ? [make("p", {}, ...words(schema.description))] : [];
+  return [make("h4", {}, name), ...about, make("table", {}, ...rows),
     ...nested.flatMap((inner) => fieldsOf(inner, schemas, seen))];
 }
 
@@ -45,9 +50,8 @@ function parameters(list) {
   if (!list || !list.length) return [];
   const rows = list.map((parameter) => make("tr", {},
     make("td", {}, make("code", {}, parameter.name + (parameter.required ? "" : "?"))),
-    make("td", {}, parameter.in),
-    make("td", {}, kind(parameter.schema)),
-    make("td", {}, [parameter.description, limits(parameter.schema)].filter(Boolean).join(" — "))));
+    make("td", {}, parameter.in + ": " + kind(parameter.schema)),
+    make("td", {}, ...words([parameter.description, limits(parameter.schema)].filter(Boolean).join(" — ")))));
   return [make("h4", {}, "Parameters"), make("table", {}, ...rows)];
 }
 
@@ -99,7 +103,7 @@ function answers(operation, name) {
 function operationBox(method, path, operation, schemas) {
   const inside = make("div", {});
   const box = make("details", { id: operation.operationId },
-    make("summary", {}, make("span", { class: "method" }, method), make("span", { class: "path" }, path), make("span", { class: "words" }, operation.summary)),
+    make("summary", {}, make("span", { class: "method" }, method), make("span", { class: "path" }, path), make("span", { class: "words" }, ...words(operation.summary))),
     inside);
   box.addEventListener("toggle", () => {
     if (!box.open || inside.childElementCount) return;
@@ -108,7 +112,7 @@ function operationBox(method, path, operation, schemas) {
     const answer = success && Object.values(success[1].content || {})[0];
     inside.append(
       make("p", { class: "roles" }, operation.security.length ? "For: " + operation["x-roles"].join(", ") : "For everybody, without a token"),
-      operation.description ? make("p", {}, operation.description) : "",
+      operation.description ? make("p", {}, ...words(operation.description)) : "",
       ...parameters(operation.parameters),
       ...(body && body.schema.$ref ? [make("h3", {}, "Request"), ...fieldsOf(body.schema.$ref, schemas, new Set())] : []),
       ...(answer && answer.schema.$ref ? [make("h3", {}, "Answer"), ...fieldsOf(answer.schema.$ref, schemas, new Set())] : []),
@@ -121,7 +125,7 @@ function operationBox(method, path, operation, schemas) {
 function show(description) {
   const main = document.getElementById("operations");
   const groups = new Map();
-  document.getElementById("about").textContent = description.info.description;
+  document.getElementById("about").append(...words(description.info.description));
   for (const [path, operations] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       const tag = operation.tags[0];
@@ -130,18 +134,24 @@ function show(description) {
     }
   }
   main.replaceChildren(...[...groups].map(([tag, boxes]) => make("section", {}, make("h2", {}, tag), ...boxes)));
-  if (location.hash) {
-    const wanted = document.getElementById(location.hash.slice(1));
-    if (wanted) { wanted.open = true; wanted.scrollIntoView(); }
-  }
+  openWanted();
+}
+
+function openWanted() {
+  const wanted = document.getElementById(location.hash.slice(1));
+  if (wanted) { wanted.open = true; wanted.scrollIntoView(); }
 }
 
 document.getElementById("filter").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase();
-  for (const box of document.querySelectorAll("details")) {
-    box.hidden = !box.querySelector("summary").textContent.toLowerCase().includes(words);
+  const wanted = event.target.value.toLowerCase();
+  for (const section of document.querySelectorAll("section")) {
+    const boxes = [...section.querySelectorAll("details")];
+    for (const box of boxes) box.hidden = !box.querySelector("summary").textContent.toLowerCase().includes(wanted);
+    section.hidden = boxes.every((box) => box.hidden);
   }
 });
+
+window.addEventListener("hashchange", openWanted);
 
 fetch("openapi.json")
   .then((response) => response.json())
