@@ -64,8 +64,6 @@ async def lock(tx: Transaction, keys: Sequence[Key], *, now: datetime) -> dict[K
         raise KeyInFlight("a request with this Idempotency-Key is still under way", retry_after=1) from error
     if len(taken) == len(ordered):
         return {}
-    if len(taken) == len(ordered):
-        return {}
     rows = await tx.fetch(
         "select principal, route, key, fingerprint, response from idempotency_keys"
         " where (principal, route, key) in (select * from unnest($1::text[], $2::text[], $3::text[]))"
