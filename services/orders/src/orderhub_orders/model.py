@@ -8,9 +8,12 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Reason
+from orderhub_contracts.common.v1.common_pb2 import AnimalFacts, Reason
 
 from orderhub_orders.errors import IllegalTransition
+
+NO_REASON: Final = Reason()
+"""What most orders and runs have; replaced, never changed in place."""
 
 
 class Status(StrEnum):
@@ -83,14 +86,15 @@ class Order:
     currency: str
     lines: list[Line]
     payment_token: str
-    pickup: Address
-    ship_to: Address
+    # Two serialised Addresses: of all messages of an order's life only two look at them.
+    pickup: bytes
+    ship_to: bytes
     comment: str
     created_at: datetime
     updated_at: datetime
     status: Status = Status.PENDING
     former_status: str = ""
-    reason: Reason = field(default_factory=Reason)
+    reason: Reason = field(default_factory=lambda: NO_REASON)
     cancel_reason: str | None = None
     items_minor: int = 0
     delivery_minor: int = 0

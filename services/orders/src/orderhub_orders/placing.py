@@ -181,7 +181,7 @@ def place_order(
     first = products[0][0]
     order = Order(
         id=id, customer_id=customer_id, vendor_id=first.vendor_id, currency=first.currency, lines=lines,
-        payment_token=request.payment_token, pickup=catalogue.vendors[first.vendor_id], ship_to=request.ship_to,
+        payment_token=request.payment_token, pickup=catalogue.vendors[first.vendor_id].SerializeToString(), ship_to=request.ship_to.SerializeToString(),
         comment=request.comment, created_at=now, updated_at=now, trace_id=trace_id, now=now,
         items_minor=sum(line.total_minor for line in lines),
     )  # fmt: skip

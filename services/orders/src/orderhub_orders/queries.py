@@ -109,7 +109,7 @@ def shown(o: Order) -> pb.Order:
     order = pb.Order(
         id=str(o.id), status=o.status, customer_id=o.customer_id, vendor_id=str(o.vendor_id),
         lines=[_line(line, o.currency, o.now) for line in lines],
-        totals=_totals(o.items_minor, o.delivery_minor, o.tax_minor, o.currency), ship_to=o.ship_to, comment=o.comment,
+        totals=_totals(o.items_minor, o.delivery_minor, o.tax_minor, o.currency), ship_to=Address.FromString(o.ship_to), comment=o.comment,
         created_at=rfc3339(o.created_at), updated_at=rfc3339(o.updated_at), version=o.version,
     )  # fmt: skip
     _parts(order, o.payment_id, o.payment_status, o.delivery_id, o.delivery_status)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from orderhub_chassis import ids
-from orderhub_contracts.common.v1.common_pb2 import Money
+from orderhub_contracts.common.v1.common_pb2 import Address, Money
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory
 from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
@@ -27,8 +27,8 @@ def plan_delivery(order: Order) -> delivery.PlanDelivery:
     return delivery.PlanDelivery(
         order_id=str(order.id),
         vendor_id=str(order.vendor_id),
-        pickup=order.pickup,
-        ship_to=order.ship_to,
+        pickup=Address.FromString(order.pickup),
+        ship_to=Address.FromString(order.ship_to),
         lines=lines,
     )
 
@@ -164,7 +164,7 @@ def book_delivery(order: Order) -> delivery.BookDelivery:
     goods = ", ".join(f"{line.quantity} × {line.title}" for line in order.lines)
     return delivery.BookDelivery(
         order_id=str(order.id), vendor_id=str(order.vendor_id), customer_id=order.customer_id,
-        pickup=order.pickup, ship_to=order.ship_to, description=goods[:500],
+        pickup=Address.FromString(order.pickup), ship_to=Address.FromString(order.ship_to), description=goods[:500],
     )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from uuid import UUID
 from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Outgoing
-from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Reason
+from orderhub_contracts.common.v1.common_pb2 import AnimalFacts, Reason
 from orderhub_contracts.events.v1.events_pb2 import AnimalChanged, OrderEvent, ProductChanged, VendorChanged
 
 from orderhub_orders.engine import Run, State
-from orderhub_orders.model import Line, Order, Status
+from orderhub_orders.model import NO_REASON, Line, Order, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) ->
         return loaded
     for row in await tx.fetch("select * from orders where id = any($1) order by id for update", wanted):
         order = loaded.orders[row["id"]] = _order(row, now)
-        loaded.rests[order.id] = _rest_of_order(order)
+        loaded.rests[order.id] = (order.former_status, row["reason"], order.cancel_reason)
     for row in await tx.fetch(
         "select * from order_lines where order_id = any($1) order by order_id, line_no", wanted
     ):
@@ -65,22 +65,30 @@ async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) ->
     for row in await tx.fetch(live, wanted):
         run = _run(row)
         loaded.runs[run.id] = loaded.live[run.subject_id] = run
-        loaded.rests[run.id] = _rest_of_run(run)
+        loaded.rests[run.id] = (run.epoch, run.stop_requested, row["reason"])
     return loaded
 
 
 def _order(row: Any, now: datetime) -> Order:
     return Order(
         id=row["id"], customer_id=row["customer_id"], vendor_id=row["vendor_id"], currency=row["currency"], lines=[],
-        payment_token=row["payment_token"], pickup=Address.FromString(row["pickup"]),
-        ship_to=Address.FromString(row["ship_to"]), comment=row["comment"], created_at=row["created_at"],
+        payment_token=row["payment_token"], pickup=row["pickup"],
+        ship_to=row["ship_to"], comment=row["comment"], created_at=row["created_at"],
         updated_at=row["updated_at"], status=Status(row["status"]), former_status=row["former_status"],
-        reason=Reason.FromString(row["reason"]), cancel_reason=row["cancel_reason"], items_minor=row["items_minor"],
+        reason=_reason(row["reason"]), cancel_reason=row["cancel_reason"], items_minor=row["items_minor"],
         delivery_minor=row["delivery_minor"], tax_minor=row["tax_minor"], payment_id=row["payment_id"],
         payment_status=row["payment_status"], payment_version=row["payment_version"], delivery_id=row["delivery_id"],
         delivery_status=row["delivery_status"], delivery_version=row["delivery_version"], picked_up=row["picked_up"],
         epoch=row["epoch"], last_seq=row["last_seq"], trace_id=row["trace_id"], now=now,
     )  # fmt: skip
+
+
+def _reason(data: bytes) -> Reason:
+    return Reason.FromString(data) if data else NO_REASON
+
+
+def _reason_bytes(reason: Reason) -> bytes:
+    return b"" if reason is NO_REASON else reason.SerializeToString()
 
 
 def _line(row: Any) -> Line:
@@ -95,7 +103,7 @@ def _run(row: Any) -> Run:
     return Run(
         row["id"], row["order_id"], row["definition"], row["definition_version"], State(row["state"]), row["step"],
         row["epoch"], row["attempts"], row["deadline_at"], row["expires_at"], row["created_at"], row["updated_at"],
-        row["stop_requested"], Reason.FromString(row["reason"]), changed=False,
+        row["stop_requested"], _reason(row["reason"]), changed=False,
     )  # fmt: skip
 
 
@@ -121,7 +129,7 @@ def insert_orders(tx: Transaction, orders: Sequence[Order], *, now: datetime) ->
     rows = [
         (
             o.id, o.customer_id, o.vendor_id, o.currency, o.items_minor, o.delivery_minor, o.tax_minor, o.payment_token,
-            o.pickup.SerializeToString(), o.ship_to.SerializeToString(), o.comment, o.epoch, o.last_seq, o.trace_id,
+            o.pickup, o.ship_to, o.comment, o.epoch, o.last_seq, o.trace_id,
         )
         for o in orders
     ]  # fmt: skip
@@ -226,11 +234,11 @@ def save_orders(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
 
 
 def _rest_of_order(o: Order) -> tuple[Any, ...]:
-    return o.former_status, o.reason.SerializeToString(), o.cancel_reason
+    return o.former_status, _reason_bytes(o.reason), o.cancel_reason
 
 
 def _rest_of_run(r: Run) -> tuple[Any, ...]:
-    return r.epoch, r.stop_requested, r.reason.SerializeToString()
+    return r.epoch, r.stop_requested, _reason_bytes(r.reason)
 
 
 def _write_both(
@@ -263,7 +271,7 @@ async def save_runs(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
         inserted = [
             (
                 r.id, r.subject_id, r.definition, r.version, r.state, r.step, r.epoch, r.attempts, r.deadline_at,
-                r.expires_at, r.stop_requested, r.reason.SerializeToString(), r.created_at,
+                r.expires_at, r.stop_requested, _reason_bytes(r.reason), r.created_at,
             )
             for r in loaded.created
         ]  # fmt: skip
