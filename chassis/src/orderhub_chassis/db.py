@@ -27,6 +27,8 @@ from orderhub_chassis.statements import Writes
 T = TypeVar("T")
 ATTEMPTS = 8
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+MADE_MEANWHILE = frozenset({"saga_standings_pkey"})
+"""Keys of rows that whoever comes first makes: the other one looks again and finds it."""
 INFRASTRUCTURE = (
     OSError,
     TimeoutError,
@@ -167,7 +169,12 @@ class Database:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await once()
-            except RETRYABLE as error:
+            except (*RETRYABLE, asyncpg.UniqueViolationError) as error:
+                if (
+                    isinstance(error, asyncpg.UniqueViolationError)
+                    and error.constraint_name not in MADE_MEANWHILE
+                ):
+                    raise
                 metrics.DB_RETRIES.labels(self.service, type(error).__name__).inc()
                 if attempt == ATTEMPTS:
                     raise Unavailable(f"{self.service}: too much contention: {error}") from error

@@ -33,6 +33,7 @@ class Standing:
     epoch: int = 0
     answers: dict[str, bytes] = field(default_factory=dict)
     changed: bool = False
+    kept: bool = False
 
 
 class HasStandings(Protocol):
@@ -45,28 +46,23 @@ S = TypeVar("S", bound=HasStandings)
 Answer = Callable[[S, Envelope, Context], "SagaReply | Iterable[Outgoing | SagaReply] | None"]
 
 
-LOAD = """
-with made as (
-    insert into saga_standings select id, 0, '' from unnest($1::uuid[]) id order by id
-    on conflict do nothing returning order_id, epoch, answers
-), held as (
-    select order_id, epoch, answers from saga_standings where order_id = any($1) order by order_id for update
-)
-select * from made union all select * from held
+LOAD = "select order_id, epoch, answers from saga_standings where order_id = any($1) order by order_id for update"
+INSERT = "insert into saga_standings select * from unnest($1::uuid[], $2::bigint[], $3::bytea[])"
+UPDATE = """
+update saga_standings s set epoch = e, answers = a
+from unnest($1::uuid[], $2::bigint[], $3::bytea[]) u (i, e, a) where s.order_id = i
 """
-AGAIN = "select * from saga_standings where order_id = any($1) order by order_id for update"
 
 
 async def load(tx: Transaction, order_ids: Iterable[UUID]) -> dict[UUID, Standing]:
-    """Lock the rows of these orders, in key order; rows that are missing are made."""
+    """Lock the rows of these orders, in key order. An order that is not known yet has no row to lock: of two
+    transactions that meet it at once, the one that saves later fails by the key, and runs again."""
     wanted = sorted(set(order_ids))
-    rows = await tx.fetch(LOAD, wanted)
-    if len(rows) < len(wanted):
-        # A row that another transaction made meanwhile is in neither part: it is younger than the statement.
-        rows = await tx.fetch(AGAIN, wanted)
-    return {
-        row["order_id"]: Standing(row["order_id"], row["epoch"], _answers(row["answers"])) for row in rows
-    }
+    standings = {id: Standing(id) for id in wanted}
+    for row in await tx.fetch(LOAD, wanted):
+        id = row["order_id"]
+        standings[id] = Standing(id, row["epoch"], _answers(row["answers"]), kept=True)
+    return standings
 
 
 def _answers(data: bytes) -> dict[str, bytes]:
@@ -75,13 +71,13 @@ def _answers(data: bytes) -> dict[str, bytes]:
 
 async def save(tx: Transaction, standings: dict[UUID, Standing]) -> None:
     changed = [s for s in standings.values() if s.changed]
-    if changed:
-        tx.write(
-            "update saga_standings s set epoch = e, answers = a"
-            " from unnest($1::uuid[], $2::bigint[], $3::bytea[]) u (i, e, a) where s.order_id = i",
-            [s.order_id for s in changed], [s.epoch for s in changed],
-            [msgspec.msgpack.encode(s.answers) for s in changed],
-        )  # fmt: skip
+    for statement, rows in (
+        (INSERT, [s for s in changed if not s.kept]),
+        (UPDATE, [s for s in changed if s.kept]),
+    ):
+        if rows:
+            answers = [msgspec.msgpack.encode(s.answers) for s in rows]
+            tx.write(statement, [s.order_id for s in rows], [s.epoch for s in rows], answers)
 
 
 def answering(decide: Answer[S]) -> Decision[S]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -327,8 +326,7 @@ async def test_a_second_service_takes_over_where_the_first_stopped(
         assert len((await api.call(CUSTOMER, "ListDeliveries", pb.ListDeliveriesRequest())).items) == 1
 
 
-async def test_two_hundred_plans_cost_two_statements_and_a_few_milliseconds(service: Service) -> None:
-    """The count is exact; the time has ten times what is needed, so that only a change of shape breaks it."""
+async def test_two_hundred_plans_cost_two_statements(service: Service) -> None:
     spec = consumers.spec(welfare.load_rules())
     envelopes = []
     for _ in range(200):
@@ -338,23 +336,20 @@ async def test_two_hundred_plans_cost_two_statements_and_a_few_milliseconds(serv
         envelopes.append(Envelope("delivery.commands.v1", 0, uuid7(), record, command))
     context = Context(datetime.now(UTC), uuid7)
 
-    async def work(tx: Any) -> tuple[float, list[str]]:
+    async def work(tx: Any) -> list[str]:
         statements: list[str] = []
         for name in ("fetch", "execute"):
             setattr(tx, name, _counted(getattr(tx, name), statements))
         state = await spec.load(tx, envelopes, context)
-        loaded, started = len(statements), time.process_time()
+        assert len(statements) == 1
         for envelope in envelopes:
             list(spec.handlers[commands.PlanDelivery](state, envelope, context))
-        seconds = time.process_time() - started
         await spec.save(tx, state, context)
         await tx.flush()
-        assert loaded == 1
-        return seconds, statements
+        return statements
 
-    seconds, statements = await service.chassis.db.run(work)
-    assert [statement.split()[0] for statement in statements] == ["with", "with"]
-    assert seconds < 0.2
+    statements = await service.chassis.db.run(work)
+    assert [statement.split()[0] for statement in statements] == ["select", "with"]
 
 
 def _counted(call: Any, statements: list[str]) -> Any:
