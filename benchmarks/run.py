@@ -46,7 +46,7 @@ class Sizes:
     saga_orders: int = 10_000
     in_flight: int = 2000
     burst_orders: int = 5000
-    connections: int = 64
+    connections: int = 256
 
 
 QUICK = Sizes(2, 100, 200, 200, 1000, 500, 600)
