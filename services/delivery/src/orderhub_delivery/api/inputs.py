@@ -62,6 +62,7 @@ class Checks:
             return None
 
     def position(self, pointer: str, position: common_pb2.Position) -> None:
+        """`lat` and `lon` stand beside the other fields, as in the public API."""
         self.number(f"{pointer}/lat", position.lat, -90, 90)
         self.number(f"{pointer}/lon", position.lon, -180, 180)
 
@@ -71,7 +72,7 @@ class Checks:
         if address.country not in COUNTRIES:
             self.fail(f"{pointer}/country", "country.unknown", "must be an ISO 3166-1 alpha-2 code")
         if address.HasField("position"):
-            self.position(f"{pointer}/position", address.position)
+            self.position(pointer, address.position)
 
     def date(self, pointer: str, value: str) -> None:
         try:
@@ -167,8 +168,8 @@ def report(request: pb.ReportPositionRequest, now: datetime) -> Position:
     """`at` empty: now."""
     checks = Checks()
     if not request.HasField("position"):
-        checks.fail("/position", "required", "is required")
-    checks.position("/position", request.position)
+        checks.fail("/lat", "required", "is required, with lon")
+    checks.position("", request.position)
     at = _time(checks, "/at", request.at) if request.at else now
     if at is not None and at > now + CLOCK_TOLERANCE:
         checks.fail("/at", "time.in_the_future", "lies in the future")
