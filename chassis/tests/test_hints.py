@@ -107,6 +107,24 @@ async def test_many_hints_of_a_moment_become_one_message(over_redis, name, event
     assert published == [[name]]
 
 
+async def test_who_is_heard_is_not_muted_by_an_earlier_message_that_nobody_heard(
+    over_redis, name, eventually
+):
+    sender, listener = await over_redis(), await over_redis()
+    event = listener.subscribe(name)
+    await heard(sender, name, event, eventually)
+    sender._muted_until[name] = asyncio.get_running_loop().time() + 60
+    sender._outgoing.add(name)  # it was on its way already
+    event.clear()
+    sender._something.set()
+    await asyncio.wait_for(event.wait(), 5)
+    await eventually(lambda: _true(name not in sender._muted_until))
+
+
+async def _true(value):
+    return value
+
+
 async def test_without_redis_hints_work_within_the_process(tmp_path):
     here = Hints()
     event = here.subscribe("a")

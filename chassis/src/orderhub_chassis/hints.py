@@ -108,6 +108,8 @@ class Hints:
         for name, listeners in zip(names, heard_by, strict=True):
             if listeners <= int(name in self._events):
                 self._muted_until[name] = now + MUTE_SECONDS
+            else:  # somebody came between two messages: the first had muted what the second was heard for
+                self._muted_until.pop(name, None)
 
     async def _receive(self, client: Redis) -> None:
         while True:
