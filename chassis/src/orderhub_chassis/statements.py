@@ -33,7 +33,7 @@ class Writes:
     def take(self) -> tuple[str, list[Any]]:
         """The one statement and its arguments; afterwards there is nothing left to write."""
         statement, arguments = combined(tuple(self._statements), tuple(self._counts)), self._arguments
-        self.__init__()  # type: ignore[misc]
+        self._statements, self._counts, self._arguments = [], [], []
         return statement, arguments
 
 
