@@ -227,7 +227,7 @@ class ServiceSettings(CommonSettings):
         timedelta(seconds=10), description="Time to finish what is under way at a stop."
     )
     consumer_batch: int = Field(
-        400, ge=1, le=10_000, description="Most messages in one consumer transaction."
+        1000, ge=1, le=10_000, description="Most messages in one consumer transaction."
     )
     replay_rate: float = Field(
         5, gt=0, le=1000, description="Replays of dead letters per second, dry ones too, over all replicas."
