@@ -108,8 +108,9 @@ def unplaced(message: Outgoing, payload: bytes, source: str, traceparent: str) -
     Written field by field (Protocol Buffers encoding: tag, length, bytes), as every message of the product passes here.
     """
     key, trace = message.key.encode(), traceparent.encode()
+    type_and_source = _type_and_source(message.payload.DESCRIPTOR.full_name, source)
     fields = [
-        _KEY, _length(len(key)), key, _type_and_source(type(message.payload), source),
+        _KEY, _length(len(key)), key, type_and_source,
         _PAYLOAD, _length(len(payload)), payload, _TRACEPARENT, _length(len(trace)), trace,
     ]  # fmt: skip
     if message.saga is not None:
@@ -176,8 +177,8 @@ def _length(value: int) -> bytes:
 
 
 @cache
-def _type_and_source(message: type[Message], source: str) -> bytes:
-    return Record(type=message.DESCRIPTOR.full_name, source=source).SerializeToString()
+def _type_and_source(type_name: str, source: str) -> bytes:
+    return Record(type=type_name, source=source).SerializeToString()
 
 
 _HEADER: Final = RecordBatch(format_version=FORMAT_VERSION).SerializeToString()

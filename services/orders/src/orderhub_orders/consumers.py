@@ -12,6 +12,7 @@ from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Envelope
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1 import events_pb2 as events
+from orderhub_contracts.events.v1.records_pb2 import Record
 from orderhub_contracts.inventory.v1.commands_pb2 import ReservationDue
 from orderhub_contracts.orders.v1.replies_pb2 import CommandDeadLettered, SagaReply
 
@@ -28,6 +29,9 @@ HANDLERS: Final[Mapping[type[Message], Decision[Loaded]]] = {
     events.ProductChanged: commands.on_product_changed,
     events.AnimalChanged: commands.on_animal_changed,
 }
+FACTS: Final = frozenset(
+    message.DESCRIPTOR.full_name for message in (events.PaymentChanged, events.DeliveryChanged)
+)
 SNAPSHOTS: Final = (events.VendorChanged, events.ProductChanged, events.AnimalChanged)
 TOPICS: Final = (
     topics.ORDERS_REPLIES,
@@ -46,6 +50,11 @@ async def save(tx: Transaction, loaded: Loaded, context: Context) -> None:
     await store.save(tx, loaded, now=context.now)
 
 
+def told_by_reply(record: Record) -> bool:
+    """A change that a saga's step has made: the participant's reply tells it, in the same transaction."""
+    return record.type in FACTS and record.HasField("saga")
+
+
 def spec(settled: Callable[[Any], None]) -> ConsumerSpec[Loaded]:
     """`settled` is told the saved state, to wake those who wait for an order."""
-    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, after_commit=settled)
+    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, settled, told_by_reply)
