@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.message import Message
 from orderhub_chassis import ids
@@ -17,6 +17,7 @@ from orderhub_contracts.inventory.v1.commands_pb2 import ReservationDue
 from orderhub_contracts.orders.v1.replies_pb2 import CommandDeadLettered, SagaReply
 
 from orderhub_orders import commands, store
+from orderhub_orders.remembered import Remembered
 from orderhub_orders.store import Loaded
 
 HANDLERS: Final[Mapping[type[Message], Decision[Loaded]]] = {
@@ -41,20 +42,24 @@ TOPICS: Final = (
 )
 
 
-async def load(tx: Transaction, envelopes: Sequence[Envelope], context: Context) -> Loaded:
-    wanted = {ids.parse(e.payload.order_id) for e in envelopes if not isinstance(e.payload, SNAPSHOTS)}
-    return await store.load_orders(tx, wanted, now=context.now)
-
-
-async def save(tx: Transaction, loaded: Loaded, context: Context) -> None:
-    await store.save(tx, loaded, now=context.now)
-
-
 def told_by_reply(record: Record) -> bool:
     """A change that a saga's step has made: the participant's reply tells it, in the same transaction."""
     return record.type in FACTS and record.HasField("saga")
 
 
-def spec(settled: Callable[[Any], None]) -> ConsumerSpec[Loaded]:
+def spec(settled: Callable[[Loaded], None]) -> ConsumerSpec[Loaded]:
     """`settled` is told the saved state, to wake those who wait for an order."""
-    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, settled, told_by_reply)
+    remembered = Remembered()
+
+    async def load(tx: Transaction, envelopes: Sequence[Envelope], context: Context) -> Loaded:
+        wanted = {ids.parse(e.payload.order_id) for e in envelopes if not isinstance(e.payload, SNAPSHOTS)}
+        return await store.load_orders(tx, wanted, now=context.now, remembered=remembered)
+
+    async def save(tx: Transaction, loaded: Loaded, context: Context) -> None:
+        await store.save(tx, loaded, now=context.now)
+
+    def saved(loaded: Loaded) -> None:
+        settled(loaded)
+        store.remember(loaded, remembered)
+
+    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, saved, told_by_reply)
