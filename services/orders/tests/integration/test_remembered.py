@@ -21,6 +21,9 @@ from orderhub_orders.model import Status
 from orderhub_orders.remembered import Remembered, Versions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WAITING = (
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+)
 
 
 class Comparing:
@@ -133,7 +136,7 @@ async def test_what_the_lock_was_waited_for_is_seen(world):
         loaded.orders[id].move(Status.CANCELLING, "order.cancelling", "By another")
         loaded.live[id].state, loaded.live[id].changed = State.COMPENSATING, True
         ours = asyncio.create_task(db.run(load))
-        await _until_somebody_waits(tx)
+        await world.eventually(lambda: tx.fetchval(WAITING))
         waiting.set()
         await store.save(tx, loaded, now=NOW)
         return ours
@@ -143,13 +146,6 @@ async def test_what_the_lock_was_waited_for_is_seen(world):
     loaded = await ours
     assert loaded.orders[id].status is Status.CANCELLING
     assert loaded.live[id].state is State.COMPENSATING
-
-
-async def _until_somebody_waits(tx) -> None:
-    query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    async with asyncio.timeout(10):
-        while not await tx.fetchval(query):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_transaction_that_is_rolled_back_leaves_nothing_remembered(world):
