@@ -1,4 +1,4 @@
-"""Lists over a hundred thousand orders: whatever is asked for, a page costs a page."""
+"""A hundred thousand orders: whatever is asked for, a page costs a page, and a sweep what is under way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from orderhub_chassis.db import Database
 from orderhub_chassis.ids import uuid7
-from orderhub_orders import queries
+from orderhub_orders import queries, sweeping
 
 MANY = 100_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,21 +46,20 @@ class Asked:
 
 
 async def pages_read(db: Database, ask: Callable[[Any], Awaitable[list[Any]]]) -> tuple[int, int]:
-    """How many rows are shown, and how many blocks that takes with the plan that a session keeps for any arguments."""
+    """How many rows are found, and how many blocks that takes with the plan that a session keeps for any arguments."""
     asked = Asked(db)
-    shown = len(await ask(asked))
+    found = len(await ask(asked))
     ((sql, arguments),) = asked.questions
-    given = ", ".join("null" if a is None else f"'{a}'" for a in arguments)
+    given = ", ".join("null" if argument is None else f"'{argument}'" for argument in arguments)
+    question = f"explain (analyze, buffers, format json) execute question{given and f'({given})'}"
     async with db.connection() as connection:
         await connection.execute("set plan_cache_mode = force_generic_plan")
         await connection.execute(f"prepare question as {sql}")
-        (row,) = await connection.fetch(
-            f"explain (analyze, buffers, format json) execute question{given and f'({given})'}"
-        )
+        (row,) = await connection.fetch(question)
         await connection.execute("deallocate question")
         await connection.execute("reset plan_cache_mode")
     plan = json.loads(row[0])[0]["Plan"]
-    return shown, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return found, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
 @pytest.fixture
@@ -111,3 +110,7 @@ async def test_a_page_of_saga_runs_reads_little_whatever_is_asked(full):
         assert shown == wanted, name
         questions[name] = read
     assert {name: blocks for name, blocks in questions.items() if blocks > 1500} == {}, questions
+
+
+async def test_a_sweep_reads_the_live_runs_alone(full):
+    assert await pages_read(full, lambda db: db.fetch(sweeping.DUE, NOW, sweeping.BATCH)) < (1, 300)
