@@ -27,7 +27,7 @@ from orderhub_chassis.statements import Writes
 T = TypeVar("T")
 ATTEMPTS = 8
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-MADE_MEANWHILE = frozenset({"saga_standings_pkey"})
+MADE_MEANWHILE = frozenset({"saga_standings_pkey", "idempotency_keys_pkey"})
 """Keys of rows that whoever comes first makes: the other one looks again and finds it."""
 INFRASTRUCTURE = (
     OSError,
