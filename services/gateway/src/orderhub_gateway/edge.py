@@ -117,10 +117,12 @@ class Edge:
         headers = dict(scope["headers"])
         context = scope["orderhub"] = _context(headers, client_address(scope, headers, self._proxies))
         self._cross_origin(headers, context)
+        receiving = _receiving(scope, context, receive)
         if method == "HEAD":
-            scope["method"] = "GET"
+            # In a copy: uvicorn has to go on knowing that a body of the announced length will not come.
+            scope = {**scope, "method": "GET"}
         answering = _answering(context, send, bare=method == "HEAD")
-        await self._serve(scope, headers, context, _receiving(scope, context, receive), answering)
+        await self._serve(scope, headers, context, receiving, answering)
         self._observe(scope, method, context, time.perf_counter() - begun)
 
     async def _serve(
