@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -113,9 +113,13 @@ class Database:
         clock: Clock | None = None,
         hints: Hints | None = None,
         new_id: NewId = uuid7,
+        session: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Database]:
+        """`session` are parameters of PostgreSQL for these connections, beside those of all."""
+        parameters = {**SESSION, **(session or {}), "application_name": f"orderhub-{service}"}
+
         async def connect() -> Any:
-            return await driver.connect(url, {**SESSION, "application_name": f"orderhub-{service}"})
+            return await driver.connect(url, parameters)
 
         pool = Pool(connect, size)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -182,7 +182,13 @@ async def open_chassis(
             chassis.readiness.opened = False
 
 
-def _database(url: str, name: str, settings: ServiceSettings, around: Surroundings) -> Any:
+def _database(
+    url: str,
+    name: str,
+    settings: ServiceSettings,
+    around: Surroundings,
+    session: Mapping[str, str] | None = None,
+) -> Any:
     return Database.open(
         url,
         service=name,
@@ -190,13 +196,15 @@ def _database(url: str, name: str, settings: ServiceSettings, around: Surroundin
         clock=around.clock,
         hints=around.hints,
         new_id=around.new_id,
+        session=session,
     )
 
 
 @asynccontextmanager
 async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIterator[Bus]:
     """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch."""
-    async with _database(settings.bus.get_secret_value(), "bus", settings, around) as db:
+    url = settings.bus.get_secret_value()
+    async with _database(url, "bus", settings, around, postgres_bus.SESSION) as db:
         await _require_migrations(db, postgres_bus.PACKAGE)
         async with PostgresBus.open(db) as bus:
             yield bus

@@ -26,6 +26,8 @@ from orderhub_chassis.telemetry import log
 
 PACKAGE = "orderhub_chassis.bus"
 """Whose migrations the bus database needs."""
+SESSION = {"plan_cache_mode": "force_generic_plan"}
+"""A handful of statements for ever, each with one good plan: left to itself, the server plans the reads anew each time."""
 TTL = timedelta(seconds=4)
 COMMIT_EVERY = 0.25
 """Seconds between the commits of a member's positions; what is delivered again meanwhile, the inbox drops."""
