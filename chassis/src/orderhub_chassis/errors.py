@@ -56,6 +56,12 @@ class Failure(Exception):
         self.retry_after = retry_after
 
 
+class HttpFailure(Failure):
+    """A refusal whose HTTP status no Kind names."""
+
+    status: int = 400
+
+
 class Invalid(Failure):
     kind = Kind.INVALID
 

@@ -32,7 +32,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from orderhub_chassis import http, telemetry
+from orderhub_chassis import http, telemetry, wire
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.health import Readiness
@@ -130,7 +130,7 @@ class Api:
         }
 
     async def __call__(self, scope: http.Scope, receive: http.Receive, send: http.Send) -> None:
-        if scope["path"] in PROBES:
+        if scope["path"] in PROBES and not wire.refusal(scope):
             await self._probe(scope, receive, send)
         else:
             await self._answer(scope, receive, send)
@@ -164,6 +164,7 @@ class Api:
             return _failed(errors.InternalError())
 
     def _handler(self, route: str, request: Request) -> Callable[[Request], Awaitable[Response]]:
+        _check_readable(request)
         methods = self._routes.get(route)
         self._require_key(request)
         if methods is None:
@@ -304,6 +305,11 @@ def _failed(error: errors.ProviderError) -> Response:
     return Response(error.http_status, error.body(), allow)
 
 
+def _check_readable(request: Request) -> None:
+    if refused := wire.refusal(request.scope):
+        raise errors.unreadable(refused)
+
+
 async def _body(request: Request) -> bytes:
     content_type = request.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
     if content_type != JSON:
@@ -311,6 +317,7 @@ async def _body(request: Request) -> bytes:
     whole = b""
     while True:
         message = await request.receive()
+        _check_readable(request)
         if message["type"] == "http.disconnect":
             raise errors.InvalidBody("the connection ended before the body did")
         part: bytes = message.get("body", b"")
