@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from orderhub_chassis import settings as chassis
-from orderhub_chassis.settings import CommonSettings, ServiceSettings
+from orderhub_chassis.settings import CommonSettings, ServiceSettings, SettingsError
 from orderhub_chassis.sources import Given
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -154,18 +154,18 @@ def example() -> str:
 
 def _set_by_up() -> frozenset[str]:
     """The variables that `up` fills, common ones under the names of each service too."""
-    given = _told() | {"ORDERHUB_INSTANCE"}
+    given = _told().keys() | {"ORDERHUB_INSTANCE"}
     common = {name.removeprefix("ORDERHUB_") for name in given}
     given |= {f"ORDERHUB_{service.upper()}_{name}" for service in CARRIERS for name in common}
     return frozenset(given | {f"ORDERHUB_{name}" for name in ("DATABASE_URL", "GRPC_PORT", "HTTP_PORT")})
 
 
-def _told() -> set[str]:
-    """The names of what `up` tells its services."""
+def _told() -> dict[str, str]:
+    """What `up` tells its services, with values that could be right."""
     names = [service.name for service in topology.SERVICES if service.has_database]
     chosen = environment.Ports(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names, 0))
-    servers = environment.Servers(lambda database: database, "")
-    return set(environment.of_services(str, servers, chosen, Path(), {}))
+    servers = environment.Servers(lambda database: f"postgresql:///{database}", "unix:///redis")
+    return environment.of_services(lambda name: name * 8, servers, chosen, Path(), {})
 
 
 def write(out: Output, *, check: bool) -> Exit:
@@ -207,6 +207,30 @@ def show(place: home.Home, out: Output) -> Exit:
     return Exit.DONE
 
 
+def mistakes(given: Collection[str]) -> list[str]:
+    """What would keep the launcher or a service from starting, each named once with its variable."""
+    told = {name: v for name, v in _told().items() if name not in given or name not in environment.TAKEN_OVER}
+    classes: dict[type[CommonSettings], dict[str, str]] = {Settings: {}}
+    classes |= {settings_of(name): told for name in CARRIERS}
+    found: dict[str, None] = {}
+    for settings_cls, known in classes.items():
+        try:
+            chassis.load(settings_cls, **_by_field(settings_cls, known))
+        except SettingsError as error:
+            found |= dict.fromkeys(str(error).split("; "))
+    return list(found)
+
+
+def _by_field(settings_cls: type[CommonSettings], values: Mapping[str, str]) -> dict[str, str]:
+    """The service's own variable wins over that of all services."""
+    found: dict[str, str] = {}
+    for field, own, _ in chassis.variables(settings_cls):
+        for name in (own, f"ORDERHUB_{field.upper()}"):
+            if name in values:
+                found.setdefault(field, values[name])
+    return found
+
+
 def unknown(given: Collection[str]) -> list[str]:
     """Of what was given the names that nobody reads: misspelt, most likely."""
     known = {name for carrier in CARRIERS for _, name, _ in chassis.variables(settings_of(carrier))}
@@ -238,7 +262,7 @@ def _narrowed(carrier: str, given: Mapping[str, Given], found: list[Variable]) -
 
 def _fixed_by_up() -> frozenset[str]:
     """What `up` sets whatever was given."""
-    return frozenset((_told() | set(environment.PORTS_FOR_ALL)) - environment.TAKEN_OVER)
+    return frozenset((_told().keys() | set(environment.PORTS_FOR_ALL)) - environment.TAKEN_OVER)
 
 
 def _now(
