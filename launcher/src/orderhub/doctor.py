@@ -1,4 +1,7 @@
-"""`orderhub doctor`: what OrderHub needs of a machine, of its settings and of its data folder; per line what is wrong and how to mend it."""
+"""`orderhub doctor`: what OrderHub needs of a machine, of its settings and of its data folder.
+
+Per line what is wrong and how to mend it.
+"""
 
 from __future__ import annotations
 
