@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from orderhub_chassis import db as chassis_db
@@ -275,6 +276,16 @@ async def test_a_message_of_no_interest_is_admitted_and_passed_over(world, event
     async with world.running(world.spec()):
         await eventually(world.applied(("a", 1)))
     assert await world.database.value("select sum(admitted) from inbox") == 2
+
+
+async def test_what_a_consumer_ignores_is_never_decoded_and_counts_as_applied(world, eventually):
+    broken = Record(key="a", type="no.such.Message", payload=b"\xff")
+    await world.publish(world.batch(broken, ("a", 1)))
+    spec = replace(world.spec(), ignores=lambda record: record.type == "no.such.Message")
+    async with world.running(spec):
+        await eventually(world.applied(("a", 1)))
+    assert await world.database.value("select sum(admitted) from inbox") == 2
+    assert await world.database.value("select count(*) from dead_letters") == 0
 
 
 async def test_a_refusal_by_the_driver_is_the_messages_fault_and_no_outage(world, eventually):

@@ -162,7 +162,9 @@ async def test_a_batch_takes_its_keys_in_order_and_learns_which_have_answers(db,
 
     async def first(tx):
         assert await idempotency.lock(tx, [three, one, one], now=clock.now()) == {}
-        idempotency.store(tx, {one: Stored(b"f", b"answer-1"), three: Stored(b"f", b"answer-3")})
+        idempotency.store(
+            tx, {one: Stored(b"f", b"answer-1"), three: Stored(b"f", b"answer-3")}, now=clock.now()
+        )
 
     async def second(tx):
         return await idempotency.lock(tx, [two, three, one], now=clock.now())
@@ -177,7 +179,7 @@ async def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(db, c
     async def batch(keys):
         async def work(tx):
             known = await idempotency.lock(tx, keys, now=clock.now())
-            idempotency.store(tx, {k: Stored(b"f", b"a") for k in keys if k not in known})
+            idempotency.store(tx, {k: Stored(b"f", b"a") for k in keys if k not in known}, now=clock.now())
             return len(keys) - len(known)
 
         return await db.run(work)
@@ -186,14 +188,48 @@ async def test_batches_with_the_same_keys_in_another_order_do_not_deadlock(db, c
     assert sum(fresh) == 30
 
 
-async def test_a_key_that_was_given_back_is_new(db, clock):
-    key = Key("u", "r", "k")
-
+async def test_a_key_that_got_no_answer_is_free_and_leaves_no_row(db, clock, small_world):
     async def refused(tx):
-        await idempotency.lock(tx, [key], now=clock.now())
-        await idempotency.forget(tx, [key])
+        await idempotency.lock(tx, [Key("u", "r", "k")], now=clock.now())
 
     await db.run(refused)
+    assert await small_world.database.value("select count(*) from idempotency_keys") == 0
     effect = Effect()
     call = Call(caller=Caller("u"), idempotency_key="k", fingerprint=b"f")
     assert await once(db, call, effect, route="r") == (1, False)
+
+
+async def test_a_key_is_one_row_written_once(db, small_world):
+    await once(db, a_call(), Effect())
+    places = await small_world.database.value("select array_agg(ctid::text) from idempotency_keys")
+    assert places == ["(0,1)"]
+
+
+async def test_an_answer_made_past_the_lock_is_found_in_a_second_run(db, clock, small_world):
+    """The primary key decides, whatever became of the lock."""
+    effect = Effect()
+
+    async def overtaken(tx):
+        if not effect.runs:
+            async with db.transaction() as other:
+                answer = Money(amount_minor=7, currency="EUR").SerializeToString()
+                known = {Key("u1", "POST things", "key-1"): Stored(b"f", answer)}
+                idempotency.store(other, known, now=clock.now())
+        return await effect(tx)
+
+    assert await once(db, a_call(), overtaken) == (7, True)
+    assert await small_world.effects() == []
+
+
+async def test_keys_that_were_outlived_are_replaced_and_the_others_stay(db, clock):
+    old, young = Key("u", "r", "old"), Key("u", "r", "young")
+
+    async def keep(tx, key, response):
+        known = await idempotency.lock(tx, [old, young], now=clock.now())
+        idempotency.store(tx, {key: Stored(b"f", response)}, now=clock.now())
+        return known
+
+    await db.run(lambda tx: keep(tx, old, b"1"))
+    clock.advance(timedelta(hours=24, seconds=1))
+    assert await db.run(lambda tx: keep(tx, young, b"2")) == {}
+    assert await db.run(lambda tx: keep(tx, old, b"3")) == {young: Stored(b"f", b"2")}

@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orderhub_chassis import ids, messages
-from orderhub_chassis.messages import Undecodable, batch_from_bytes, murmur2, pack, partition_of, unpack
+from orderhub_chassis.messages import (
+    Outgoing,
+    Undecodable,
+    batch_from_bytes,
+    murmur2,
+    pack,
+    pack_records,
+    partition_of,
+    unpack,
+    unplaced,
+)
 from orderhub_contracts import topics
-from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, Record, RecordBatch
+from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, Record, RecordBatch, SagaRef
 from orderhub_contracts.payments.v1.commands_pb2 import CapturePayment
 
 
@@ -96,7 +106,7 @@ record_lists = st.lists(
 def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
     batch_id = ids.uuid7()
     wanted = [(r.key, r.payload) for r in records]
-    parts = unpack(pack(batch_id, topics.ORDERS_EVENTS, records).SerializeToString()).parts
+    parts = unpack(pack_records(batch_id, topics.ORDERS_EVENTS, records).SerializeToString()).parts
     found = [(part.partition, r) for part in parts for r in batch_from_bytes(part.batch).records]
     assert all(partition == partition_of(r.key, 12) for partition, r in found)
     assert [(r.key, r.payload) for _, r in sorted(found, key=lambda f: f[1].index)] == wanted
@@ -107,11 +117,49 @@ def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
         assert indexes == sorted(indexes)
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 129, 16_383, 16_384, 70_000])
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 129, 4_095, 4_096, 16_383, 16_384, 70_000])
 def test_records_of_every_length_are_framed_as_protobuf_frames_them(size):
-    record = Record(key="k", payload=b"x" * size)
-    (part,) = pack(ids.uuid7(), topics.ORDERS_EVENTS, [record]).parts
-    assert part.batch == RecordBatch(format_version=1, records=[record]).SerializeToString()
+    batch_id, record = ids.uuid7(), Record(key="k", payload=b"x" * size)
+    (part,) = pack_records(batch_id, topics.ORDERS_EVENTS, [record]).parts
+    record.id = f"{batch_id}.0"
+    assert RecordBatch.FromString(part.batch) == RecordBatch(format_version=1, records=[record])
+
+
+texts = st.text(max_size=40)
+sagas = st.builds(
+    SagaRef, order_id=texts, run_id=texts, step=st.integers(-1, 300), epoch=st.integers(0, 2**40),
+    compensation=st.booleans(),
+)  # fmt: skip
+outgoing = st.builds(
+    Outgoing, st.builds(CapturePayment, order_id=st.text(max_size=5_000)), texts,
+    saga=st.none() | sagas, actor=texts, vendor_id=texts,
+)  # fmt: skip
+
+
+@given(st.lists(outgoing, min_size=1, max_size=5), texts, texts, st.integers(0, 2**60))
+def test_what_is_written_field_by_field_is_the_record_that_protobuf_reads(sent, source, trace, time_us):
+    batch_id = ids.uuid7()
+    records = [unplaced(m, m.payload.SerializeToString(), source, trace) for m in sent]
+    packed = pack(batch_id, topics.PAYMENTS_COMMANDS, records, time_us)
+    found = {r.index: r for part in packed.parts for r in batch_from_bytes(part.batch).records}
+    assert [found[index] for index in range(len(sent))] == [
+        Record(
+            id=f"{batch_id}.{index}", key=m.key, type="orderhub.payments.v1.CapturePayment", source=source,
+            payload=m.payload.SerializeToString(), time_us=time_us, traceparent=trace, actor=m.actor,
+            vendor_id=m.vendor_id, saga=m.saga, index=index,
+        )
+        for index, m in enumerate(sent)
+    ]  # fmt: skip
+
+
+def test_records_that_are_packed_again_forget_the_place_that_they_had():
+    first, second = ids.uuid7(), ids.uuid7()
+    packed = pack(first, topics.ORDERS_EVENTS, [("k", Record(key="k", type="t").SerializeToString())] * 3, 7)
+    (part,) = packed.parts
+    again = pack_records(second, topics.ORDERS_EVENTS, batch_from_bytes(part.batch).records[::-1])
+    assert [(r.id, r.index, r.time_us) for r in batch_from_bytes(again.parts[0].batch).records] == [
+        (f"{second}.{n}", n, 7) for n in range(3)
+    ]
 
 
 def test_what_cannot_be_read_says_why():

@@ -77,7 +77,7 @@ def copied(batch: OutboxBatch) -> OutboxBatch:
         record for part in batch.parts for record in messages.batch_from_bytes(part.batch).records
     ]
     fresh = uuid4()
-    return OutboxBatch(fresh, batch.topic, messages.pack(fresh, batch.topic, records[::-1]))
+    return OutboxBatch(fresh, batch.topic, messages.pack_records(fresh, batch.topic, records[::-1]))
 
 
 class JumpingClock:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from orderhub_chassis import metrics, outbox
+from orderhub_chassis import driver, metrics, outbox
 from orderhub_chassis.clock import Clock, SystemClock
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.hints import Hints
@@ -27,7 +27,7 @@ from orderhub_chassis.statements import Writes
 T = TypeVar("T")
 ATTEMPTS = 8
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-MADE_MEANWHILE = frozenset({"saga_standings_pkey"})
+MADE_MEANWHILE = frozenset({"saga_standings_pkey", "idempotency_keys_pkey"})
 """Keys of rows that whoever comes first makes: the other one looks again and finds it."""
 INFRASTRUCTURE = (
     OSError,
@@ -115,14 +115,7 @@ class Database:
         new_id: NewId = uuid7,
     ) -> AsyncIterator[Database]:
         async def connect() -> Any:
-            return await asyncpg.connect(
-                url,
-                server_settings={**SESSION, "application_name": f"orderhub-{service}"},
-                timeout=10,
-                statement_cache_size=500,
-                max_cached_statement_lifetime=0,
-                max_cacheable_statement_size=0,
-            )
+            return await driver.connect(url, {**SESSION, "application_name": f"orderhub-{service}"})
 
         pool = Pool(connect, size)
         try:

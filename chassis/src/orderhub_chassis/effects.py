@@ -43,7 +43,8 @@ Decision = Callable[[S, Envelope, Context], Iterable[Outgoing]]
 class ConsumerSpec(Generic[S]):
     """What a service consumes: load all that a batch names, decide message by message, save what changed.
 
-    `name` is the consumer group and the service's name. `after_commit` is told the state that was saved.
+    `name` is the consumer group and the service's name. `after_commit` is told the state that was saved. `ignores` says
+    of which records nothing is to be done, before they are decoded: they count as applied.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ConsumerSpec(Generic[S]):
     handlers: Mapping[type[Message], Decision[S]]
     save: Callable[[Transaction, S, Context], Awaitable[None]]
     after_commit: Callable[[S], None] | None = None
+    ignores: Callable[[Record], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.name not in topics.DEAD_LETTERS:
@@ -93,13 +95,12 @@ class Effects(Generic[S]):
     ) -> Outcome[S]:
         """All that this consumer has not applied yet; `counted` are the messages with rows of attempts."""
         context, outcome = self._context(), Outcome[S]()
-        keys = sorted({deadletters.key_of(record) for delivery in deliveries for record in delivery.records})
-        outcome.fresh, parked = await inbox.admit_and_look(
-            tx, self._spec.name, deliveries, keys, now=context.now
+        outcome.fresh, any_parked = await inbox.admit_and_look(
+            tx, self._spec.name, deliveries, now=context.now
         )
         if counted:
             await deadletters.forget_attempts(tx, self._spec.name, counted)
-        going_on = await self._unparked(tx, outcome, parked, context)
+        going_on = await self._unparked(tx, outcome, context) if any_parked else outcome.fresh
         envelopes = await self._decodable(tx, going_on, outcome, context)
         if envelopes:
             outcome.states.append(await self._decide(tx, envelopes, context))
@@ -131,10 +132,10 @@ class Effects(Generic[S]):
     def _context(self) -> Context:
         return Context(self._db.clock.now(), self._db.new_id)
 
-    async def _unparked(
-        self, tx: Transaction, outcome: Outcome[S], parked: inbox.Parked, context: Context
-    ) -> inbox.Fresh:
+    async def _unparked(self, tx: Transaction, outcome: Outcome[S], context: Context) -> inbox.Fresh:
         """Park what stands behind a dead letter of its key; the rest goes on."""
+        keys = sorted({deadletters.key_of(record) for _, record in outcome.fresh})
+        parked = await deadletters.parked(tx, self._spec.name, keys)
         if not parked:
             return outcome.fresh
         going_on: inbox.Fresh = []
@@ -151,7 +152,10 @@ class Effects(Generic[S]):
         """Envelopes of what this consumer handles; undecodable bytes are given up in this transaction."""
         envelopes: list[Envelope] = []
         buried: set[tuple[str, str]] = set()
+        ignores = self._spec.ignores
         for delivery, record in fresh:
+            if ignores is not None and ignores(record):
+                continue
             if buried and (delivery.topic, record.key) in buried:
                 await self._park(tx, delivery.topic, record, outcome, context)
                 continue
@@ -170,15 +174,15 @@ class Effects(Generic[S]):
     async def _decide(self, tx: Transaction, envelopes: Sequence[Envelope], context: Context) -> S:
         state = await self._spec.load(tx, envelopes, context)
         handlers = self._spec.handlers
-        for envelope in envelopes:
-            record = envelope.record
-            current_message.set(record)
-            current_traceparent.set(child_of(record.traceparent))
-            try:
+        try:
+            for envelope in envelopes:
+                record = envelope.record
+                current_message.set(record)
+                current_traceparent.set(child_of(record.traceparent))
                 tx.send_all(handlers[type(envelope.payload)](state, envelope, context))
-            finally:
-                current_message.set(None)
-                current_traceparent.set("")
+        finally:
+            current_message.set(None)
+            current_traceparent.set("")
         await self._spec.save(tx, state, context)
         return state
 

@@ -2,10 +2,15 @@
 
 A key is scoped by principal and route. The same key with the same fingerprint gets the first answer again; with
 another one it is refused (422); while the first is still under way, it is a conflict (409).
+
+A key's row is written once, with its answer. Until then an advisory lock stands for it, taken before anything else:
+whoever comes second waits before it meets a row or a version that the first has changed. The guarantee is the
+primary key: of two that did not see each other's lock, the later one fails by it, runs again and finds the answer.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +26,18 @@ from orderhub_chassis.errors import Conflict, Unprocessable
 M = TypeVar("M", bound=Message)
 KEPT = timedelta(hours=24)
 LOCK_WAIT = "2s"
+# Not one statement with LOOK: what a lock had to wait for is only seen by the snapshot of the next statement.
+TAKE = """
+with patience as materialized (select set_config('lock_timeout', $2, true))
+select count(pg_advisory_xact_lock(k)) from patience, unnest($1::bigint[]) k
+"""
+NAMED = "(principal, route, key) in (select * from unnest($1::text[], $2::text[], $3::text[]))"
+LOOK = f"select principal, route, key, fingerprint, response, created_at from idempotency_keys where {NAMED}"
+DROP = f"delete from idempotency_keys where {NAMED}"
+KEEP = """
+insert into idempotency_keys (principal, route, key, fingerprint, response, created_at)
+select *, $6 from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])
+"""
 
 
 class KeyReused(Unprocessable):
@@ -31,7 +48,7 @@ class KeyInFlight(Conflict):
     code = "idempotency.in_flight"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     principal: str
     route: str
@@ -45,47 +62,49 @@ class Stored:
 
 
 async def lock(tx: Transaction, keys: Sequence[Key], *, now: datetime) -> dict[Key, Stored]:
-    """Take the keys, in order, for this transaction; returns those that have an answer already.
+    """Take the keys, in one order for all, for this transaction; returns those that have an answer already.
 
-    A key taken by a transaction that is still open makes this one wait for LOCK_WAIT, then KeyInFlight.
+    A key taken by a transaction that is still open makes this one wait for LOCK_WAIT, then KeyInFlight. Nothing is
+    written: a key that gets no answer from `store` is free again.
     """
-    ordered = sorted(set(keys))
-    columns = ([k.principal for k in ordered], [k.route for k in ordered], [k.key for k in ordered])
     try:
-        await tx.execute(f"set local lock_timeout = '{LOCK_WAIT}'")
-        taken = await tx.fetch(
-            "insert into idempotency_keys select p, r, k, '', '', $4"
-            " from unnest($1::text[], $2::text[], $3::text[]) u (p, r, k) order by p, r, k"
-            " on conflict (principal, route, key) do update set fingerprint = '', response = '', created_at = $4"
-            " where idempotency_keys.created_at < $5 returning key",
-            *columns, now, now - KEPT,
-        )  # fmt: skip
+        await tx.execute(TAKE, sorted({_number(key) for key in keys}), LOCK_WAIT)
     except asyncpg.LockNotAvailableError as error:
         raise KeyInFlight("a request with this Idempotency-Key is still under way", retry_after=1) from error
-    if len(taken) == len(ordered):
-        return {}
-    rows = await tx.fetch(
-        "select principal, route, key, fingerprint, response from idempotency_keys"
-        " where (principal, route, key) in (select * from unnest($1::text[], $2::text[], $3::text[]))"
-        " and length(fingerprint) > 0",
-        *columns,
-    )
-    return {Key(r["principal"], r["route"], r["key"]): Stored(r["fingerprint"], r["response"]) for r in rows}
+    found: dict[Key, Stored] = {}
+    outlived: list[Key] = []
+    for row in await tx.fetch(LOOK, *_columns(set(keys))):
+        key = Key(row["principal"], row["route"], row["key"])
+        if row["created_at"] < now - KEPT:
+            outlived.append(key)
+        else:
+            found[key] = Stored(row["fingerprint"], row["response"])
+    if outlived:
+        await tx.execute(DROP, *_columns(outlived))
+    return found
 
 
-def store(tx: Transaction, answers: dict[Key, Stored]) -> None:
-    """Keep the answers beside the effects."""
+def _number(key: Key) -> int:
+    """What stands for the key among the advisory locks; two keys with one number only wait for each other."""
+    name = f"{key.principal}\0{key.route}\0{key.key}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
+
+
+def _columns(keys: Iterable[Key]) -> tuple[list[str], list[str], list[str]]:
+    keys = list(keys)
+    return [k.principal for k in keys], [k.route for k in keys], [k.key for k in keys]
+
+
+def store(tx: Transaction, answers: dict[Key, Stored], *, now: datetime) -> None:
+    """Keep the answers beside the effects; the keys are locked."""
     tx.write(
-        "update idempotency_keys i set fingerprint = f, response = b"
-        " from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) u (p, r, k, f, b)"
-        " where i.principal = p and i.route = r and i.key = k",
-        [k.principal for k in answers], [k.route for k in answers], [k.key for k in answers],
-        [known_fingerprint(a.fingerprint) for a in answers.values()], [a.response for a in answers.values()],
+        KEEP, *_columns(answers), [known_fingerprint(a.fingerprint) for a in answers.values()],
+        [a.response for a in answers.values()], now,
     )  # fmt: skip
 
 
 def known_fingerprint(fingerprint: bytes) -> bytes:
-    """What is kept of a request: an empty column says that its answer is not there yet."""
+    """What is kept of a request: never nothing, so that a row without its answer shows."""
     return fingerprint or b"-"
 
 
@@ -103,12 +122,13 @@ async def once(
         if not call.idempotency_key:
             return await work(tx), False
         key = Key(call.caller.principal, route, call.idempotency_key)
-        known = await lock(tx, [key], now=db.clock.now())
+        now = db.clock.now()
+        known = await lock(tx, [key], now=now)
         if key in known:
             check_fingerprint(known[key], call.fingerprint)
             return answer.FromString(known[key].response), True
         result = await work(tx)
-        store(tx, {key: Stored(call.fingerprint, result.SerializeToString())})
+        store(tx, {key: Stored(call.fingerprint, result.SerializeToString())}, now=now)
         return result, False
 
     return await db.run(keyed)
@@ -119,14 +139,4 @@ async def prune(db: Database, *, limit: int = 5000) -> None:
         "delete from idempotency_keys where ctid in"
         " (select ctid from idempotency_keys where created_at < $1 limit $2)",
         db.clock.now() - KEPT, limit,
-    )  # fmt: skip
-
-
-async def forget(tx: Transaction, keys: Iterable[Key]) -> None:
-    """Give back keys whose request was refused without an effect: it may be mended and sent again."""
-    ordered = sorted(keys)
-    await tx.execute(
-        "delete from idempotency_keys where (principal, route, key) in"
-        " (select * from unnest($1::text[], $2::text[], $3::text[]))",
-        [k.principal for k in ordered], [k.route for k in ordered], [k.key for k in ordered],
     )  # fmt: skip

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from orderhub_contracts.events.v1.records_pb2 import Record
 
-from orderhub_chassis import deadletters
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Delivery
 
@@ -28,11 +27,9 @@ with new as (
     order by x.b, x.a[i]
     on conflict (batch_id, partition, consumer) do nothing
     returning batch_id, partition
-), parked as (
-    select topic, key from parked_keys where consumer = $1 and key = any($6::text[]) order by topic, key for share
 )
-select batch_id, array_agg(partition) as partitions, null as topic, null as key from new group by batch_id
-union all select null, null, topic, key from parked
+select batch_id, array_agg(partition) as partitions from new group by batch_id
+union all select null, null where exists (select from parked_keys where consumer = $1)
 """
 LOCK = """
 select batch_id, partition, upto from inbox
@@ -48,7 +45,6 @@ where i.consumer = $1 and i.batch_id = x.b and i.partition = x.p
 
 Place = tuple[UUID, int]
 Fresh = list[tuple[Delivery, Record]]
-Parked = set[tuple[str, str]]
 
 
 async def admit(tx: Transaction, consumer: str, deliveries: Sequence[Delivery], *, now: datetime) -> Fresh:
@@ -56,21 +52,20 @@ async def admit(tx: Transaction, consumer: str, deliveries: Sequence[Delivery], 
 
     Waits for a twin that has the same batch open. A batch that is delivered twice in one call counts once.
     """
-    return (await admit_and_look(tx, consumer, deliveries, [], now=now))[0]
+    return (await admit_and_look(tx, consumer, deliveries, now=now))[0]
 
 
 async def admit_and_look(
-    tx: Transaction, consumer: str, deliveries: Sequence[Delivery], keys: Sequence[str], *, now: datetime
-) -> tuple[Fresh, Parked]:
-    """As `admit`; also which of these keys are parked, by topic, in the same round trip."""
+    tx: Transaction, consumer: str, deliveries: Sequence[Delivery], *, now: datetime
+) -> tuple[Fresh, bool]:
+    """As `admit`; also whether this consumer has parked keys at all, in the same round trip."""
     fresh, seen = _unseen(deliveries, {})
-    found = await tx.fetch(INSERT, consumer, now, *_by_batch(deliveries, seen), keys)
+    found = await tx.fetch(INSERT, consumer, now, *_by_batch(deliveries, seen))
     new = {(row["batch_id"], p) for row in found if row["batch_id"] is not None for p in row["partitions"]}
     if len(new) == len(seen):
-        return fresh, {(row["topic"], row["key"]) for row in found if row["key"] is not None}
-    fresh = await _admit_known(tx, consumer, deliveries, sorted(seen.keys() - new), now)
-    # The twin that we may have waited for can have parked a key that the first look could not see.
-    return fresh, await deadletters.parked(tx, consumer, keys) if keys else set()
+        return fresh, any(row["batch_id"] is None for row in found)
+    # The twin that we may have waited for can have parked a key that this look could not see.
+    return await _admit_known(tx, consumer, deliveries, sorted(seen.keys() - new), now), True
 
 
 def _unseen(

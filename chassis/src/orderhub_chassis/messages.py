@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -98,33 +98,65 @@ class OutboxBatch(msgspec.Struct, frozen=True):
         return sum(part.count for part in self.packed.parts)
 
 
-def pack(batch_id: UUID, topic: topics.Topic, records: Sequence[Record]) -> PartitionedBatch:
-    """Number the records of a batch, give them their ids, and cut them by partition.
+Unplaced = tuple[str, bytes]
+"""A record's key, and its bytes without what its place in a batch gives it: id, time, index."""
+
+
+def unplaced(message: Outgoing, payload: bytes, source: str, traceparent: str) -> Unplaced:
+    """The bytes that protobuf would make of a Record with these fields, at a third of the cost.
+
+    Written field by field (Protocol Buffers encoding: tag, length, bytes), as every message of the product passes here.
+    """
+    key, trace = message.key.encode(), traceparent.encode()
+    type_and_source = _type_and_source(message.payload.DESCRIPTOR.full_name, source)
+    fields = [
+        _KEY, _length(len(key)), key, type_and_source,
+        _PAYLOAD, _length(len(payload)), payload, _TRACEPARENT, _length(len(trace)), trace,
+    ]  # fmt: skip
+    if message.saga is not None:
+        saga = message.saga.SerializeToString()
+        fields += (_SAGA, _length(len(saga)), saga)
+    if message.vendor_id or message.actor:
+        fields.append(Record(vendor_id=message.vendor_id, actor=message.actor).SerializeToString())
+    return message.key, b"".join(fields)
+
+
+def pack(
+    batch_id: UUID, topic: topics.Topic, records: Iterable[Unplaced], time_us: int = 0
+) -> PartitionedBatch:
+    """Number the records of a batch, give them their ids and (unless 0) their time, and cut them by partition.
 
     The id of a record is its batch's and its place in it: unique, and no randomness per message.
     """
+    id, time = f"{batch_id}.", Record(time_us=time_us).SerializeToString()
     parts: dict[int, list[bytes]] = {}
-    for index, record in enumerate(records):
-        record.id = f"{batch_id}.{index}"
-        record.index = index
-        data = record.SerializeToString()
-        parts.setdefault(partition_of(record.key, topic.partitions), []).append(
-            _RECORD + _varint(len(data)) + data
+    for index, (key, record) in enumerate(records):
+        name = f"{id}{index}".encode()
+        place = b"".join((_ID, _length(len(name)), name, _INDEX, _length(index), time))
+        parts.setdefault(partition_of(key, topic.partitions), []).extend(
+            (_RECORD, _length(len(record) + len(place)), record, place)
         )
     return PartitionedBatch(
         format_version=FORMAT_VERSION,
         parts=[
             records_pb2.PartitionRecords(
-                partition=partition, count=len(items), batch=_HEADER + b"".join(items)
+                partition=partition, count=len(items) // 4, batch=b"".join((_HEADER, *items))
             )
             for partition, items in sorted(parts.items())
         ],
     )
 
 
-_HEADER: Final = RecordBatch(format_version=FORMAT_VERSION).SerializeToString()
-_RECORD: Final = bytes([RecordBatch.RECORDS_FIELD_NUMBER << 3 | 2])
-"""Tag of a length-delimited field: a RecordBatch is put together from records that are serialised once."""
+def pack_records(batch_id: UUID, topic: topics.Topic, records: Iterable[Record]) -> PartitionedBatch:
+    """As `pack`, for records that exist already; the place that they had before gives way to the new one."""
+    return pack(batch_id, topic, [(record.key, record.SerializeToString()) for record in records])
+
+
+def _tag(message: type[Message], field: str) -> bytes:
+    """Number and wire type of a field below number 16: 2 where a length follows, 0 for a varint."""
+    found = message.DESCRIPTOR.fields_by_name[field]
+    delimited = found.type in (found.TYPE_STRING, found.TYPE_BYTES, found.TYPE_MESSAGE)
+    return bytes([found.number << 3 | (2 if delimited else 0)])
 
 
 def _varint(value: int) -> bytes:
@@ -135,6 +167,24 @@ def _varint(value: int) -> bytes:
         value >>= 7
     groups.append(value)
     return bytes(groups)
+
+
+_SHORT: Final = [_varint(value) for value in range(4096)]
+
+
+def _length(value: int) -> bytes:
+    return _SHORT[value] if value < len(_SHORT) else _varint(value)
+
+
+@cache
+def _type_and_source(type_name: str, source: str) -> bytes:
+    return Record(type=type_name, source=source).SerializeToString()
+
+
+_HEADER: Final = RecordBatch(format_version=FORMAT_VERSION).SerializeToString()
+_RECORD: Final = _tag(RecordBatch, "records")
+_ID, _KEY, _PAYLOAD = (_tag(Record, name) for name in ("id", "key", "payload"))
+_TRACEPARENT, _SAGA, _INDEX = (_tag(Record, name) for name in ("traceparent", "saga", "index"))
 
 
 def unpack(data: bytes) -> PartitionedBatch:

@@ -8,15 +8,14 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from orderhub_contracts import topics
-from orderhub_contracts.events.v1.records_pb2 import Record
 
 from orderhub_chassis.clock import Clock
 from orderhub_chassis.ids import NewId
-from orderhub_chassis.messages import BATCH_BYTES, MessageTooLarge, Outgoing, pack
+from orderhub_chassis.messages import BATCH_BYTES, MessageTooLarge, Outgoing, Unplaced, pack, unplaced
 from orderhub_chassis.telemetry import current_traceparent
 
-OVERHEAD_BYTES: Final = 300
-"""About what a record has beside its payload."""
+PLACE_BYTES: Final = 64
+"""About what a record gets with its place in a batch: id, time, index."""
 INSERT = """
 insert into outbox (batch_id, topic, count, records, created_at)
 select b, t, c, r, $5 from unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[]) as u (b, t, c, r)
@@ -35,7 +34,7 @@ class Collector:
     def __init__(self, source: str, clock: Clock) -> None:
         self._source = source
         self.clock = clock
-        self.records: dict[topics.Topic, list[Record]] = {}
+        self.records: dict[topics.Topic, list[Unplaced]] = {}
         self.messages: list[Outgoing] = []
 
     def __bool__(self) -> bool:
@@ -49,16 +48,7 @@ class Collector:
             raise MessageTooLarge(
                 f"{name} of {len(payload)} bytes is over the limit of {topics.MAX_MESSAGE_BYTES}"
             )
-        record = Record(
-            key=message.key,
-            type=message.payload.DESCRIPTOR.full_name,
-            payload=payload,
-            source=self._source,
-            traceparent=message.traceparent or current_traceparent.get(),
-            actor=message.actor,
-            vendor_id=message.vendor_id,
-            saga=message.saga,
-        )
+        record = unplaced(message, payload, self._source, message.traceparent or current_traceparent.get())
         self.records.setdefault(topic, []).append(record)
         self.messages.append(message)
 
@@ -71,24 +61,23 @@ def write(tx: Writer, collector: Collector, new_id: NewId) -> None:
 
 
 def _rows(
-    topic: topics.Topic, records: list[Record], now: datetime, new_id: NewId
+    topic: topics.Topic, records: list[Unplaced], now: datetime, new_id: NewId
 ) -> list[tuple[UUID, str, int, bytes]]:
     time_us = int(now.timestamp() * 1e6)
     rows = []
     for cut in _cuts(records):
-        for record in cut:
-            record.time_us = time_us
         batch_id = new_id()
-        rows.append((batch_id, topic.name, len(cut), pack(batch_id, topic, cut).SerializeToString()))
+        packed = pack(batch_id, topic, cut, time_us)
+        rows.append((batch_id, topic.name, len(cut), packed.SerializeToString()))
     return rows
 
 
-def _cuts(records: list[Record]) -> Iterator[list[Record]]:
+def _cuts(records: list[Unplaced]) -> Iterator[list[Unplaced]]:
     """Batches of at most BATCH_BYTES, or of one larger record."""
-    cut: list[Record] = []
+    cut: list[Unplaced] = []
     size = 0
     for record in records:
-        bytes_of_record = len(record.payload) + OVERHEAD_BYTES
+        bytes_of_record = len(record[1]) + PLACE_BYTES
         if cut and size + bytes_of_record > BATCH_BYTES:
             yield cut
             cut, size = [], 0

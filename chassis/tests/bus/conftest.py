@@ -114,7 +114,7 @@ class Kit:
             for key, number in pairs
         ]
         batch_id = uuid7()
-        return OutboxBatch(batch_id, topic, messages.pack(batch_id, topic, records))
+        return OutboxBatch(batch_id, topic, messages.pack_records(batch_id, topic, records))
 
     def pairs(self, deliveries: Iterable[Delivery]) -> list[tuple[str, int]]:
         return [(r.key, int(r.subject)) for d in deliveries for r in d.records]

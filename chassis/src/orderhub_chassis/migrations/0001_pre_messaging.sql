@@ -94,9 +94,10 @@ create table idempotency_keys (
 );
 create index idempotency_keys_created_at on idempotency_keys using brin (created_at);
 
--- What a saga participant remembers of an order: the highest epoch it has seen and its definite answers.
+-- What a saga participant remembers of an order: the highest epoch it has seen and its definite answers. The row
+-- grows with each answer to about three times its first size, and finds the room for it in its page.
 create table saga_standings (
     order_id uuid primary key,
     epoch bigint not null,
     answers bytea not null
-) with (fillfactor = 60);
+) with (fillfactor = 30);

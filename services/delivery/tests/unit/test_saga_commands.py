@@ -88,6 +88,10 @@ def decide(
     sent = list(consumers.HANDLERS[type(command)](state, envelope, Context(NOW, CountingIds(100))))
     (reply,) = [message.payload for message in sent if isinstance(message.payload, SagaReply)]
     assert all(message.key == str(ORDER) for message in sent)
+    # Orders ignores a marked event: the reply to that step must tell as much.
+    marked = [message for message in sent if message.saga and isinstance(message.payload, DeliveryChanged)]
+    assert all(message.saga == saga for message in marked)
+    assert all(reply.delivery.version == message.payload.version for message in marked)
     return reply, [message.payload for message in sent if isinstance(message.payload, DeliveryChanged)]
 
 

@@ -14,6 +14,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
 
 from orderhub_gateway import clients, routing
+from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
 from orderhub_gateway.limits import Limiter
 from orderhub_gateway.settings import Settings
@@ -65,7 +66,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         verifier = Verifier(peers.jwks, around.clock, issuer=settings.public_url, audience=settings.audience)
         app = routing.application(settings, peers, limiter, readiness)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
-        edge = Edge(app, settings, verifier, limiter)
+        edge = Edge(Direct(app), settings, verifier, limiter)
         port = await stack.enter_async_context(_serve(edge, settings))
         readiness.opened = True
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -70,8 +71,18 @@ class JsonBody(AbstractDTO[T], Generic[T]):
 
     def decode_bytes(self, value: bytes) -> Any:
         connection: Any = self.asgi_connection
-        check_content_type(connection.scope["orderhub"].content_type)
-        return decode(self._decoders[connection.route_handler.handler_id], value)
+        return self.reader(connection.route_handler.handler_id)(connection, value)
+
+    @classmethod
+    def reader(cls, handler_id: str) -> Callable[[Any, bytes], Any]:
+        """What decodes the bodies of one handler's requests."""
+        decoder = cls._decoders[handler_id]
+
+        def read(request: Any, body: bytes) -> Any:
+            check_content_type(request.scope["orderhub"].content_type)
+            return decode(decoder, body)
+
+        return read
 
 
 class BodyRequest(Request[Any, Any, Any]):
@@ -112,7 +123,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """Raises a Failure that names the first wrong field."""
     try:
         value = decoder.decode(body)
-        DOUBLES.decode(body.decode())
+        if _may_have_doubles(body):
+            DOUBLES.decode(body.decode())
     except msgspec.ValidationError as error:
         raise _failure(str(error)) from None
     except _Doubled as error:
@@ -124,6 +136,14 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     if b"\\u0000" in body:
         _refuse_nul(json.loads(body), "")
     return value
+
+
+def _may_have_doubles(body: bytes) -> bool:
+    """Of a member that stands twice one is lost in a decode, and its colon with it: seen for half of what a hook
+    for every object costs. Escapes hide colons, so where one is it stays open."""
+    if b"\\" in body:
+        return True
+    return msgspec.json.encode(msgspec.json.decode(body)).count(b":") != body.count(b":")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> None:

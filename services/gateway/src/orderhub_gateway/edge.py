@@ -6,7 +6,6 @@ HEAD, metrics. Plain ASGI in one place, since it runs for every request (14 µs)
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,6 +21,7 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 from orderhub_gateway import problems
+from orderhub_gateway.deadlines import Deadline
 from orderhub_gateway.errors import (
     BadRequest,
     IfMatchMalformed,
@@ -101,7 +101,7 @@ class Edge:
         self._limiter = limiter
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._proxies = settings.trusted_proxies
-        self._seconds = settings.request_limit.total_seconds()
+        self._deadline = Deadline(settings.request_limit.total_seconds())
         rate, burst = settings.rate_per_principal, settings.burst_per_principal
         self._per_principal = Policy("principal", rate, burst)
         self._payments = Policy("payments", rate, burst, essential=True)
@@ -117,17 +117,19 @@ class Edge:
         headers = dict(scope["headers"])
         context = scope["orderhub"] = _context(headers, client_address(scope, headers, self._proxies))
         self._cross_origin(headers, context)
+        receiving = _receiving(scope, context, receive)
         if method == "HEAD":
-            scope["method"] = "GET"
+            # In a copy: uvicorn has to go on knowing that a body of the announced length will not come.
+            scope = {**scope, "method": "GET"}
         answering = _answering(context, send, bare=method == "HEAD")
-        await self._serve(scope, headers, context, _receiving(scope, context, receive), answering)
+        await self._serve(scope, headers, context, receiving, answering)
         self._observe(scope, method, context, time.perf_counter() - begun)
 
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], context: Context, receive: Receive, send: Send
     ) -> None:
         try:
-            async with asyncio.timeout(self._seconds):
+            with self._deadline:
                 _check_readable(scope)
                 if self._is_preflight(scope, headers):
                     await PREFLIGHT.send_over(scope, receive, send)

@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderhub_chassis.batching import Batcher
 from orderhub_chassis.telemetry import log
@@ -84,8 +84,7 @@ class Policy:
         return 1_000_000 / self.rate
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`remaining` requests may follow now; the bucket is full again after `reset` seconds."""
 
     allowed: bool

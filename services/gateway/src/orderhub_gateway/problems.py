@@ -91,24 +91,26 @@ def raw(
     return Raw(status, msgspec.json.encode(problem), headers or [], MEDIA_TYPE)
 
 
-def on_failure(request: Request[Any, Any, Any], failure: Failure) -> Any:
-    """A refusal of ours or of a service."""
-    return answer(failure)
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Raw:
+    """Whatever a route ended with: a refusal of ours or of a service, one of Litestar's, or a bug."""
+    if isinstance(error, Failure):
+        return answer(error)
+    return _on_framework(request, error) if isinstance(error, HTTPException) else _on_bug(request, error)
 
 
-def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Any:
+def _on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Raw:
     """What Litestar itself refuses: routes, methods, sizes, parameters."""
     if isinstance(error, ValidationException):
         return raw(400, "request.invalid", "the request is not valid", _fields(error))
     status = error.status_code
     if status >= 500:
-        return on_bug(request, error)
+        return _on_bug(request, error)
     code, detail = FRAMEWORK_CODES.get(status, f"request.{status}"), FRAMEWORK_WORDS.get(status, error.detail)
     headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
     return raw(status, code, detail, headers=headers)
 
 
-def on_bug(request: Request[Any, Any, Any], error: Exception) -> Any:
+def _on_bug(request: Request[Any, Any, Any], error: Exception) -> Raw:
     """Nobody meant this: the log has the trace, the client the trace id."""
     log("gateway").error("gateway.bug", path=request.scope["path"], exc_info=error)
     return raw(500, "gateway.internal", "something went wrong on our side")

@@ -9,7 +9,6 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from orderhub_chassis.errors import Failure
 from orderhub_chassis.health import Readiness
 
 from orderhub_gateway import problems
@@ -44,11 +43,7 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
     api = Router("/api/v1", route_handlers=[*API_ROUTES, large], before_request=permitted)
     app = Litestar(
         [api, *system.ROUTES],
-        exception_handlers={
-            Failure: problems.on_failure,
-            HTTPException: problems.on_framework,
-            Exception: problems.on_bug,
-        },
+        exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,
         request_max_body_size=settings.body_limit,

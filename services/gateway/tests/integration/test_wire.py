@@ -161,6 +161,26 @@ async def test_a_refused_head_has_no_body(api: Any) -> None:
     assert (answer.status, answer.body) == (414, b"")
 
 
+async def test_a_head_leaves_the_connection_to_the_next_request(api: Any) -> None:
+    """A HEAD's answer names the length of a body that does not follow: nothing may miss it."""
+    request = b"HEAD /ping HTTP/1.1\r\nHost: x" + END
+    refused = b"HEAD /nowhere HTTP/1.1\r\nHost: x" + END
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.http.base_url.port)
+    async with asyncio.timeout(20):
+        for sending, status in ((request, 200), (refused, 404), (request, 200)):
+            writer.write(sending)
+            head = await reader.readuntil(END)
+            assert int(head.split()[1]) == status
+            assert b"content-length: 0" not in head
+    writer.close()
+
+
+async def test_a_head_is_counted(api: Any) -> None:
+    await api("HEAD", "/ping")
+    metrics = (await api("GET", "/metrics")).text
+    assert 'method="HEAD",route="/ping",service="gateway",status="200"' in metrics
+
+
 async def test_answers_keep_the_order_of_the_requests(api: Any) -> None:
     """A refusal that overtook would be taken for the answer to the request before."""
     first, second, refused = await sent(api, HEAD + b"\r\n" + HEAD + b"\r\n" + HEAD + b"no colon" + END)

@@ -75,3 +75,32 @@ def test_a_nul_is_refused_but_a_backslash_u0000_is_text(text: str) -> None:
         bodies.decode(ORDER, raw.replace('"?"', f'"{text}"').encode())
     escaped = bodies.decode(ORDER, raw.replace('"?"', '"\\\\u0000"').encode())
     assert escaped.comment == "\\u0000"
+
+
+ANY = msgspec.json.Decoder(Any)
+PLAIN = st.recursive(
+    st.none() | st.integers(-(10**9), 10**9) | st.text() | st.text(":a"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab:cä"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(PLAIN, st.sampled_from([(",", ":"), (", ", " : ")]), st.booleans())
+def test_what_has_no_doubled_member_is_taken(
+    value: Any, separators: tuple[str, str], ascii_only: bool
+) -> None:
+    if "\\u0000" not in json.dumps(value):
+        body = json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()
+        assert bodies.decode(ANY, body) == json.loads(body)
+
+
+@given(PLAIN, PLAIN, st.sampled_from(["a", "a:b", "ä", "\\", '"']), st.booleans())
+def test_a_doubled_member_is_refused_wherever_it_is(
+    first: Any, second: Any, name: str, ascii_only: bool
+) -> None:
+    key, one, two = (json.dumps(x, ensure_ascii=ascii_only) for x in (name, first, second))
+    other = key.replace("a", "\\u0061")
+    for body in (f"{{{key}:{one},{key} :{two}}}", f'[{{"x":{{{key}:{one},"y":{two},{other}:{two}}}}}]'):
+        with pytest.raises(Failure) as refused:
+            bodies.decode(ANY, body.encode())
+        assert refused.value.code == "request.doubled"

@@ -131,9 +131,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
             except Failure as failure:
                 outcomes.append(Outcome(failure=failure_detail(failure)))
         await self._save_placed(tx, loaded, outgoing, fresh, now)
-        refused = {one.key for one in asked} - known.keys() - fresh.keys()
-        if refused:
-            await idempotency.forget(tx, refused)
         return outcomes
 
     def _decide(
@@ -167,7 +164,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
         store.insert_orders(tx, list(loaded.orders.values()), now=now)
         await store.save_runs(tx, loaded, now=now)
         store.save_events(tx, list(loaded.orders.values()), now=now)
-        idempotency.store(tx, fresh)
+        idempotency.store(tx, fresh, now=now)
         tx.send_all(outgoing)
 
     # --- reading ------------------------------------------------------------------------------------------------

@@ -29,17 +29,21 @@ def definition_of(run: Run) -> engine.Definition[Order]:
 
 
 def on_saga_reply(loaded: Loaded, envelope: Envelope, context: Context) -> Iterable[Outgoing]:
-    """The participant's answer to the step under way; late ones change nothing."""
-    found = _run_of(loaded, envelope)
-    if found is None:
+    """The participant's answer to the step under way; of a late one only what it tells of payment and delivery counts."""
+    reply = envelope.payload
+    order = loaded.orders.get(ids.parse(reply.order_id))
+    if order is None:
         return []
-    run, order, saga = found
-    _hear(order, envelope)
-    definition = definition_of(run)
-    if engine.awaits(run, saga):
-        seconds = (context.now - run.moved_at).total_seconds()
-        loaded.answered.append(Answered(definition.name, definition.steps[run.step].name, seconds))
-    outgoing = engine.on_reply(definition, run, order, saga, envelope.payload, now=context.now)
+    _trace(order, envelope)
+    sagas.hear(order, reply)
+    outgoing: list[Outgoing] = []
+    if found := _run_of(loaded, envelope):
+        run, saga = found
+        definition = definition_of(run)
+        if engine.awaits(run, saga):
+            seconds = (context.now - run.moved_at).total_seconds()
+            loaded.answered.append(Answered(definition.name, definition.steps[run.step].name, seconds))
+        outgoing = engine.on_reply(definition, run, order, saga, reply, now=context.now)
     return [*outgoing, *follow_up(loaded, order, now=context.now, new_id=context.new_id)]
 
 
@@ -47,22 +51,21 @@ def on_command_dead_lettered(loaded: Loaded, envelope: Envelope, context: Contex
     found = _run_of(loaded, envelope)
     if found is None:
         return []
-    run, order, saga = found
+    run, saga = found
+    order = loaded.orders[run.subject_id]
     reason = f"{envelope.payload.consumer} gave the command up: {envelope.payload.reason}"
     outgoing = engine.dead_lettered(definition_of(run), run, order, saga, reason, now=context.now)
     return [*outgoing, *follow_up(loaded, order, now=context.now, new_id=context.new_id)]
 
 
-def _run_of(loaded: Loaded, envelope: Envelope) -> tuple[Run, Order, SagaRef] | None:
-    """None for an answer to what no run has asked: an extension or release that inventory's own question led to."""
+def _run_of(loaded: Loaded, envelope: Envelope) -> tuple[Run, SagaRef] | None:
+    """None for an answer to what no live run has asked, such as inventory's own question led to."""
     saga = envelope.saga
     run = loaded.runs.get(ids.parse(saga.run_id)) if saga and saga.run_id else None
-    if saga is None or run is None:
-        return None
-    return run, loaded.orders[run.subject_id], saga
+    return None if saga is None or run is None else (run, saga)
 
 
-def _hear(order: Order, envelope: Envelope) -> None:
+def _trace(order: Order, envelope: Envelope) -> None:
     if not order.trace_id:
         order.trace_id = trace_id(envelope.record.traceparent)
 

@@ -88,18 +88,21 @@ class Run:
 class Step(Generic[T]):
     """One row of a saga's table.
 
-    `command` and `compensation` make the message from the subject; `on_success` and `on_failure` tell the subject
-    what the participant answered. `timeout` is per attempt; after `retries` more attempts the run compensates.
+    `command` and `compensation` make the message from the subject; `on_success` tells the subject what else the
+    participant answered. `timeout` is per attempt; after `retries` more attempts the run compensates.
     """
 
     name: str
     command: Callable[[T], Message]
-    on_success: Callable[[T, SagaReply], None]
+    on_success: Callable[[T, SagaReply], None] | None = None
     compensation: Callable[[T], Message] | None = None
-    on_failure: Callable[[T, SagaReply], None] | None = None
     timeout: timedelta = timedelta(seconds=10)
     retries: int = 3
     pivot: bool = False
+
+    def succeeded(self, subject: T, reply: SagaReply) -> None:
+        if self.on_success is not None:
+            self.on_success(subject, reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def on_reply(
         return _on_compensated(definition, run, subject, reply, now)
     match reply.outcome:
         case replies_pb2.OUTCOME_SUCCEEDED:
-            definition.steps[run.step].on_success(subject, reply)
+            definition.steps[run.step].succeeded(subject, reply)
             return _advance(definition, run, subject, now)
         case replies_pb2.OUTCOME_HELD:
             return _hold(definition, run, subject, reply, now)
@@ -203,7 +206,7 @@ def _hold(definition: Definition[T], run: Run, subject: T, reply: SagaReply, now
     run.reason = Reason()
     run.reason.CopyFrom(reply.reason)
     run.deadline_at = now + definition.hold_timeout
-    definition.steps[run.step].on_success(subject, reply)
+    definition.steps[run.step].succeeded(subject, reply)
     definition.held(subject, run)
     if run.stop_requested:
         return compensate(definition, run, subject, run.reason, now=now)
@@ -221,13 +224,10 @@ def _on_failed(
     definition: Definition[T], run: Run, subject: T, reply: SagaReply, now: datetime
 ) -> list[Outgoing]:
     """A definite no. Transient ones are retried; after the pivot there is no way back, an operator decides."""
-    step = definition.steps[run.step]
     if reply.transient:
         return _look_again_soon(run, now)
     if run.step > definition.pivot:
         return _stuck(run, reply.reason)
-    if step.on_failure:
-        step.on_failure(subject, reply)
     return compensate(definition, run, subject, reply.reason, now=now)
 
 
@@ -284,7 +284,7 @@ def _on_compensated(
     definition: Definition[T], run: Run, subject: T, reply: SagaReply, now: datetime
 ) -> list[Outgoing]:
     if reply.outcome == replies_pb2.OUTCOME_SUCCEEDED:
-        definition.steps[run.step].on_success(subject, reply)
+        definition.steps[run.step].succeeded(subject, reply)
         return _compensate_from(definition, run, subject, run.step - 1, now)
     if reply.outcome == replies_pb2.OUTCOME_UNKNOWN:
         return []

@@ -13,7 +13,8 @@ from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Money,
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
 from orderhub_orders import sagas
-from orderhub_orders.model import Order
+from orderhub_orders.engine import OVER
+from orderhub_orders.model import Order, Status
 from orderhub_orders.placing import CANDIDATES, AnimalView, Catalogue, ProductView
 
 ORDERS = """
@@ -21,26 +22,19 @@ select o.*, (
     select array_agg((l.line_no, l.product_id::text, l.sku, l.title, l.quantity, l.unit_price_minor, l.animal_id::text,
         l.animal_species, l.animal_born_on) order by l.line_no)
     from order_lines l where l.order_id = o.id) as lines
-from orders o
+from {orders} o
 """
-LIST = (
-    ORDERS
-    + """
-where ($1 = '' or o.customer_id = $1) and ($2::uuid is null or o.vendor_id = $2) and ($3 = '' or o.status = $3)
-  and ($4::timestamptz is null or o.created_at >= $4) and ($5::timestamptz is null or o.created_at < $5)
-  and ($6::uuid is null or o.id < $6)
-order by o.id desc limit $7
-"""
+ONE = ORDERS.format(orders="orders") + "where o.id = $1"
+# Live runs are few, whatever there ever was: read before anything else, never by walking the table until some are found.
+LIVE = (
+    "with live as materialized (select {columns} from saga_runs where state not in ('SUCCEEDED', 'FAILED'))"
 )
-SAGAS = """
-select * from saga_runs
-where ($1 = '' or state = $1) and ($2::uuid is null or order_id = $2) and ($3::uuid is null or id < $3)
-order by id desc limit $4
-"""
+OF_LIVE = "live cross join lateral (select * from orders where id = live.order_id offset 0)"
+IN_A_RUN = frozenset({Status.PENDING, Status.ON_HOLD, Status.CANCELLING})
 
 
 async def order(db: Database, id: UUID, *, now: datetime) -> pb.Order | None:
-    row = await db.fetchrow(ORDERS + "where o.id = $1", id)
+    row = await db.fetchrow(ONE, id)
     return _order(row, now) if row else None
 
 
@@ -48,7 +42,26 @@ async def orders(
     db: Database, filters: Sequence[Any], before: UUID | None, limit: int, *, now: datetime
 ) -> list[pb.Order]:
     """Newest first. `filters` are customer id, vendor id, status, created from, created before."""
-    return [_order(row, now) for row in await db.fetch(LIST, *filters, before, limit)]
+    columns = (
+        "o.customer_id =",
+        "o.vendor_id =",
+        "o.status =",
+        "o.created_at >=",
+        "o.created_at <",
+        "o.id <",
+    )
+    where, arguments = _conditions(columns, [*filters, before])
+    in_a_run = filters[2] in IN_A_RUN
+    begin, table = (LIVE.format(columns="order_id"), OF_LIVE) if in_a_run else ("", "orders")
+    query = f"{begin} {ORDERS.format(orders=table)} {where} order by o.id desc limit {limit:d}"
+    return [_order(row, now) for row in await db.fetch(query, *arguments)]
+
+
+def _conditions(columns: Sequence[str], values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Only what is asked for stands in the statement, so that its plan is one for just that."""
+    asked = [(column, value) for column, value in zip(columns, values, strict=True) if value]
+    found = [f"{column} ${number}" for number, (column, _) in enumerate(asked, 1)]
+    return f"where {' and '.join(found)}" if found else "", [value for _, value in asked]
 
 
 def _order(row: Any, now: datetime) -> pb.Order:
@@ -132,7 +145,12 @@ async def timeline(db: Database, order_id: UUID) -> list[pb.TimelineItem]:
 async def sagas_page(
     db: Database, state: str, order_id: UUID | None, before: UUID | None, limit: int
 ) -> list[pb.Saga]:
-    return [_saga(row) for row in await db.fetch(SAGAS, state, order_id, before, limit)]
+    """Newest first."""
+    where, arguments = _conditions(("state =", "order_id =", "id <"), [state, order_id, before])
+    live = state and state not in OVER
+    begin, table = (LIVE.format(columns="*"), "live") if live else ("", "saga_runs")
+    query = f"{begin} select * from {table} {where} order by id desc limit {limit:d}"
+    return [_saga(row) for row in await db.fetch(query, *arguments)]
 
 
 async def saga(db: Database, run_id: UUID) -> pb.Saga | None:

@@ -107,14 +107,20 @@ PAYMENT_TITLES: Final = {
 }
 
 
-def payment_answered(order: Order, reply: SagaReply) -> None:
+def hear(order: Order, reply: SagaReply) -> None:
+    """What a reply tells of the payment or the delivery, whichever step it answers and however late it comes."""
     if reply.HasField("payment"):
-        snapshot = reply.payment
-        hear_payment(order, snapshot.payment_id, snapshot.status, snapshot.version)
+        p = reply.payment
+        hear_payment(order, p.payment_id, p.status, p.version, reply.reason.message)
+    elif reply.HasField("delivery"):
+        d = reply.delivery
+        hear_delivery(
+            order, d.delivery_id, d.status, d.version, picked_up=d.picked_up, detail=reply.reason.message
+        )
 
 
 def hear_payment(order: Order, payment_id: str, status: str, version: int, detail: str = "") -> None:
-    """A reply and an event may tell the same; the first writes the history."""
+    """News go into the history; what was heard before changes nothing."""
     before = order.payment_status
     news = order.payment_is(payment_id, status, version)
     if news and status != before and status in PAYMENT_TITLES:
@@ -139,12 +145,6 @@ DELIVERY_TITLES: Final = {
     "RETURNED": "The goods are back",
     "CANCELLED": "The delivery is cancelled",
 }
-
-
-def delivery_answered(order: Order, reply: SagaReply) -> None:
-    if reply.HasField("delivery"):
-        d = reply.delivery
-        hear_delivery(order, d.delivery_id, d.status, d.version, picked_up=d.picked_up)
 
 
 def hear_delivery(
@@ -182,10 +182,6 @@ def release_delivery(order: Order) -> delivery.ReleaseDelivery:
 
 def stop_delivery(order: Order) -> delivery.StopDelivery:
     return delivery.StopDelivery(order_id=str(order.id), reason=order.cancel_reason or "")
-
-
-def nothing(order: Order, reply: SagaReply) -> None:
-    """The answer changes nothing in the order."""
 
 
 def confirmed(order: Order, run: Run) -> None:
@@ -244,26 +240,11 @@ PLACE: Final[Definition[Order]] = Definition(
     steps=(
         Step("plan", plan_delivery, planned),
         Step("reserve", reserve_stock, released_or_reserved, compensation=release_stock),
-        Step(
-            "authorize",
-            authorize_payment,
-            payment_answered,
-            reverse_payment,
-            payment_answered,
-            timedelta(seconds=15),
-        ),
-        Step("book", book_delivery, delivery_answered, compensation=cancel_booking),
-        Step(
-            "capture",
-            capture_payment,
-            payment_answered,
-            None,
-            payment_answered,
-            timedelta(seconds=15),
-            pivot=True,
-        ),
-        Step("commit", commit_stock, nothing),
-        Step("release", release_delivery, delivery_answered),
+        Step("authorize", authorize_payment, compensation=reverse_payment, timeout=timedelta(seconds=15)),
+        Step("book", book_delivery, compensation=cancel_booking),
+        Step("capture", capture_payment, timeout=timedelta(seconds=15), pivot=True),
+        Step("commit", commit_stock),
+        Step("release", release_delivery),
     ),
     timeout=PLACE_TIME,
     hold_timeout=HOLD,
@@ -277,8 +258,8 @@ CANCEL: Final[Definition[Order]] = Definition(
     name="cancel_order",
     version=1,
     steps=(
-        Step("stop", stop_delivery, delivery_answered, pivot=True),
-        Step("reverse", reverse_payment, payment_answered, timeout=timedelta(seconds=15)),
+        Step("stop", stop_delivery, pivot=True),
+        Step("reverse", reverse_payment, timeout=timedelta(seconds=15)),
         Step("release", release_stock, stock_released),
     ),
     timeout=PLACE_TIME,

@@ -16,6 +16,7 @@ from orderhub_contracts.events.v1.events_pb2 import AnimalChanged, OrderEvent, P
 
 from orderhub_orders.engine import Run, State
 from orderhub_orders.model import NO_REASON, Line, Order, Status
+from orderhub_orders.remembered import Remembered, Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class Loaded:
     animals: dict[str, AnimalChanged] = field(default_factory=dict)
     # By order or run: what seldom changes, as it was loaded.
     rests: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
+    # Whose rows were found, and the transaction that writes them anew.
+    versions: dict[UUID, Versions] = field(default_factory=dict)
+    written_by: int = 0
 
     def add_run(self, run: Run) -> None:
         self.created.append(run)
@@ -48,30 +52,83 @@ class Loaded:
         self.live[run.subject_id] = run
 
 
-async def load_orders(tx: Transaction, ids: Iterable[UUID], *, now: datetime) -> Loaded:
-    """Lock the orders in key order, then read their lines and live runs."""
+LIVE = "state not in ('SUCCEEDED', 'FAILED')"
+LOCK = (
+    "select id, xmin, pg_current_xact_id()::xid as by from orders where id = any($1) order by id for update"
+)
+LIVE_RUNS = f"select order_id, id, xmin from saga_runs where order_id = any($1) and {LIVE}"
+
+
+async def load_orders(
+    tx: Transaction, ids: Iterable[UUID], *, now: datetime, remembered: Remembered | None = None
+) -> Loaded:
+    """Lock the orders in key order, with their lines and live runs: those `remembered`, and for the others their rows.
+
+    The runs are looked at in a statement of their own, which sees what the one that was waited for has written.
+    """
     wanted = sorted(set(ids))
     loaded = Loaded()
     if not wanted:
         return loaded
-    for row in await tx.fetch("select * from orders where id = any($1) order by id for update", wanted):
-        order = loaded.orders[row["id"]] = _order(row, now)
-        loaded.rests[order.id] = (order.former_status, row["reason"], order.cancel_reason)
-    for row in await tx.fetch(
-        "select * from order_lines where order_id = any($1) order by order_id, line_no", wanted
-    ):
-        loaded.orders[row["order_id"]].lines.append(_line(row))
-    live = "select * from saga_runs where order_id = any($1) and state not in ('SUCCEEDED', 'FAILED')"
-    for row in await tx.fetch(live, wanted):
-        run = _run(row)
-        loaded.runs[run.id] = loaded.live[run.subject_id] = run
-        loaded.rests[run.id] = (run.epoch, run.stop_requested, row["reason"])
+    locked = await tx.fetch(LOCK, wanted)
+    live = {row["order_id"]: (row["id"], row["xmin"]) for row in await tx.fetch(LIVE_RUNS, wanted)}
+    unknown = []
+    for row in locked:
+        id, loaded.written_by = row["id"], row["by"]
+        versions = loaded.versions[id] = Versions(row["xmin"], *live.get(id, ()))
+        kept = remembered.take(id, versions) if remembered is not None else None
+        if kept is None:
+            unknown.append(id)
+        else:
+            kept.order.now = now
+            _add(loaded, kept.order, kept.run)
+    if unknown:
+        await _read(tx, loaded, unknown, now)
     return loaded
 
 
-def _order(row: Any, now: datetime) -> Order:
+async def _read(tx: Transaction, loaded: Loaded, ids: list[UUID], now: datetime) -> None:
+    lines: dict[UUID, list[Line]] = {id: [] for id in ids}
+    query = "select * from order_lines where order_id = any($1) order by order_id, line_no"
+    for row in await tx.fetch(query, ids):
+        lines[row["order_id"]].append(_line(row))
+    runs = {
+        row["order_id"]: _run(row)
+        for row in await tx.fetch(f"select * from saga_runs where order_id = any($1) and {LIVE}", ids)
+    }
+    for row in await tx.fetch("select * from orders where id = any($1)", ids):
+        _add(loaded, _order(row, lines[row["id"]], now), runs.get(row["id"]))
+
+
+def _add(loaded: Loaded, order: Order, run: Run | None) -> None:
+    loaded.orders[order.id] = order
+    loaded.rests[order.id] = _rest_of_order(order)
+    if run is not None:
+        loaded.runs[run.id] = loaded.live[order.id] = run
+        loaded.rests[run.id] = _rest_of_run(run)
+
+
+def remember(loaded: Loaded, remembered: Remembered) -> None:
+    """After the commit of what was loaded and saved: keep the orders whose run goes on."""
+    by = loaded.written_by
+    for id, found in loaded.versions.items():
+        order, run = loaded.orders[id], loaded.live.get(id)
+        if run is None or run.over:
+            continue
+        versions = Versions(by if order.changed else found.order, run.id, by if run.changed else found.run)
+        if order.changed:
+            order.updated_at, order.changed = order.now, False
+        if run.changed:
+            run.moved_at, run.changed = order.now, False
+        for line in order.lines:
+            line.changed = False
+        order.events = []
+        remembered.keep(order, run, versions)
+
+
+def _order(row: Any, lines: list[Line], now: datetime) -> Order:
     return Order(
-        id=row["id"], customer_id=row["customer_id"], vendor_id=row["vendor_id"], currency=row["currency"], lines=[],
+        id=row["id"], customer_id=row["customer_id"], vendor_id=row["vendor_id"], currency=row["currency"], lines=lines,
         payment_token=row["payment_token"], pickup=row["pickup"],
         ship_to=row["ship_to"], comment=row["comment"], created_at=row["created_at"],
         updated_at=row["updated_at"], status=Status(row["status"]), former_status=row["former_status"],

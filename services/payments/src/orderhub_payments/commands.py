@@ -248,7 +248,7 @@ def apply_answer(book: Book, answered: Answered, context: Context) -> Iterator[O
     reply, event, detail = handler(book, payment, intent, result)
     if intent.saga:
         yield messages.answer(book.standings[payment.order_id], intent, reply)
-    yield messages.changed(payment, event, detail=detail, traceparent=intent.traceparent)
+    yield messages.changed(payment, event, detail=detail, traceparent=intent.traceparent, saga=intent.saga)
     yield from advance(book, payment, context)
 
 

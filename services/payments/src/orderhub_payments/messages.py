@@ -95,7 +95,10 @@ def answer(standing: participant.Standing, intent: Intent, reply: SagaReply) -> 
     return Outgoing(reply, saga.order_id, saga=saga, traceparent=intent.traceparent)
 
 
-def changed(payment: Payment, kind: str, *, detail: str = "", traceparent: str = "") -> Outgoing:
+def changed(
+    payment: Payment, kind: str, *, detail: str = "", traceparent: str = "", saga: bytes = b""
+) -> Outgoing:
+    """`saga` is the step that led to it, whose reply says the same to orders."""
     event = PaymentChanged(
         payment_id=str(payment.id), order_id=str(payment.order_id), status=payment.status, version=payment.version,
         authorized=money(payment.authorized, payment.currency),
@@ -103,4 +106,7 @@ def changed(payment: Payment, kind: str, *, detail: str = "", traceparent: str =
         refunded=money(payment.refunded, payment.currency),
         kind=kind, detail=detail,
     )  # fmt: skip
-    return Outgoing(event, str(payment.order_id), vendor_id=str(payment.vendor_id), traceparent=traceparent)
+    return Outgoing(
+        event, str(payment.order_id), vendor_id=str(payment.vendor_id), traceparent=traceparent,
+        saga=SagaRef.FromString(saga) if saga else None,
+    )  # fmt: skip

@@ -264,7 +264,20 @@ ENDS = {
 def answer(book: Book, intent: Intent, result: Result, *, attempts: int | None = None) -> list[Outgoing]:
     job = Job(intent.id, ORDER, intent.kind, attempts or intent.attempts, NOW, Void("k", "ref"))
     retry_at = NOW + timedelta(seconds=1)
-    return list(apply_answer(book, Answered(job, result, retry_at), a_context()))
+    outgoing = list(apply_answer(book, Answered(job, result, retry_at), a_context()))
+    assert_told_by_replies(outgoing)
+    return outgoing
+
+
+def assert_told_by_replies(outgoing: list[Outgoing]) -> None:
+    """Orders ignores a marked event: the reply to that step must tell as much."""
+    told = {
+        m.saga.SerializeToString(): m.payload.payment for m in outgoing if isinstance(m.payload, SagaReply)
+    }
+    for message in outgoing:
+        if isinstance(message.payload, PaymentChanged) and message.saga is not None:
+            reply = told[message.saga.SerializeToString()]
+            assert (reply.status, reply.version) == (message.payload.status, message.payload.version)
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda r: type(r).__name__)

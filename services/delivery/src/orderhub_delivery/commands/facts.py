@@ -6,13 +6,15 @@ from orderhub_chassis import participant
 from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.delivery.v1.commands_pb2 import DeliverySnapshot
 from orderhub_contracts.events.v1.events_pb2 import DeliveryChanged
+from orderhub_contracts.events.v1.records_pb2 import SagaRef
 from orderhub_contracts.orders.v1 import replies_pb2
 from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
 
 from orderhub_delivery.model import Change, Delivery
 
 
-def told(delivery: Delivery, change: Change, *, actor: str = "") -> Outgoing:
+def told(delivery: Delivery, change: Change, *, actor: str = "", saga: SagaRef | None = None) -> Outgoing:
+    """`saga` is the step that led to it, whose reply says the same to orders."""
     event = DeliveryChanged(
         delivery_id=str(delivery.id),
         order_id=str(delivery.order_id),
@@ -24,7 +26,7 @@ def told(delivery: Delivery, change: Change, *, actor: str = "") -> Outgoing:
         final=change.final,
         picked_up=delivery.picked_up,
     )
-    return Outgoing(event, event.order_id, actor=actor, vendor_id=str(delivery.vendor_id))
+    return Outgoing(event, event.order_id, saga=saga, actor=actor, vendor_id=str(delivery.vendor_id))
 
 
 def snapshot(delivery: Delivery) -> DeliverySnapshot:

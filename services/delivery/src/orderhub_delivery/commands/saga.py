@@ -80,7 +80,7 @@ def book_delivery(state: State, envelope: Envelope, context: Context) -> Answer:
     delivery, change = model.open_delivery(context.new_id(), booking_of(command), held=True, now=context.now)
     booked.append(delivery)
     state.changes.append(change)
-    return [facts.told(delivery, change), facts.succeeded(command.order_id, delivery)]
+    return [facts.told(delivery, change, saga=envelope.saga), facts.succeeded(command.order_id, delivery)]
 
 
 def booking_of(command: BookDelivery) -> Booking:
@@ -102,7 +102,7 @@ def release_delivery(state: State, envelope: Envelope, context: Context) -> Answ
     if not booked:
         missing = errors.OrderNotFound()
         return [participant.refused(order_id, missing.code, missing.detail)]
-    return _answered(order_id, model.current(booked), lambda d: model.release(d, now=context.now), state)
+    return _answered(envelope, model.current(booked), lambda d: model.release(d, now=context.now), state)
 
 
 def cancel_booking(state: State, envelope: Envelope, context: Context) -> Answer:
@@ -120,13 +120,14 @@ def _stop(state: State, envelope: Envelope, context: Context, code: str, reason:
     if not booked:
         return [facts.succeeded(order_id, None)]
     return _answered(
-        order_id, model.current(booked), lambda d: model.stop(d, code, reason, now=context.now), state
+        envelope, model.current(booked), lambda d: model.stop(d, code, reason, now=context.now), state
     )
 
 
 def _answered(
-    order_id: str, delivery: Delivery, transition: Callable[[Delivery], Change | None], state: State
+    envelope: Envelope, delivery: Delivery, transition: Callable[[Delivery], Change | None], state: State
 ) -> Answer:
+    order_id = envelope.payload.order_id
     try:
         change = transition(delivery)
     except Failure as failure:
@@ -135,4 +136,4 @@ def _answered(
     if change is None:
         return [reply]
     state.changes.append(change)
-    return [facts.told(delivery, change), reply]
+    return [facts.told(delivery, change, saga=envelope.saga), reply]

@@ -44,7 +44,7 @@ create table deliveries (
     check (courier_id <> '' or status in ('CREATED', 'CANCELLED')),
     check (picked_up or status in ('CREATED', 'ASSIGNED', 'FAILED', 'CANCELLED')),
     check (not picked_up or status in ('IN_PROGRESS', 'COMPLETED', 'FAILED', 'RETURNING', 'RETURNED'))
-) with (fillfactor = 80);
+) with (fillfactor = 50);
 
 create unique index deliveries_live on deliveries (order_id)
     where status in ('CREATED', 'ASSIGNED', 'IN_PROGRESS', 'RETURNING');

@@ -17,6 +17,10 @@ from orderhub_gateway.schemas.common import (
     Reason,
 )
 
+Fields = dict[str, Any]
+"""A message's fields by name, to be given to the message that it is a part of: a message would be copied into it by
+way of its bytes, once for every level."""
+
 
 def text(value: Any) -> str:
     """A UUID or a string that may be absent."""
@@ -52,26 +56,26 @@ def address(message: common_pb2.Address) -> Address:
     )
 
 
-def to_position(lat: float | None, lon: float | None, pointer: str) -> common_pb2.Position | None:
+def to_position(lat: float | None, lon: float | None, pointer: str) -> Fields | None:
     """Raises Invalid when only one of the two is there."""
     if lat is not None and lon is not None:
-        return common_pb2.Position(lat=lat, lon=lon)
+        return {"lat": lat, "lon": lon}
     if lat is None and lon is None:
         return None
     missing = "lat" if lat is None else "lon"
     raise bad_field(f"{pointer}/{missing}", "required", "lat and lon come together")
 
 
-def to_address(given: AddressInput, pointer: str) -> common_pb2.Address:
-    return common_pb2.Address(
-        name=given.name,
-        line1=given.line1,
-        city=given.city,
-        postal_code=given.postal_code,
-        country=given.country,
-        phone=given.phone,
-        position=to_position(given.lat, given.lon, pointer),
-    )
+def to_address(given: AddressInput, pointer: str) -> Fields:
+    return {
+        "name": given.name,
+        "line1": given.line1,
+        "city": given.city,
+        "postal_code": given.postal_code,
+        "country": given.country,
+        "phone": given.phone,
+        "position": to_position(given.lat, given.lon, pointer),
+    }
 
 
 def reason(message: Any) -> Reason | None:

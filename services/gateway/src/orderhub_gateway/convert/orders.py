@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from msgspec import UnsetType
+from msgspec import UNSET
 from orderhub_contracts.orders.v1 import orders_pb2
 
 from orderhub_gateway.convert import common
+from orderhub_gateway.convert.common import Fields
 from orderhub_gateway.schemas.orders import (
     Order,
     OrderedAnimal,
@@ -21,23 +22,24 @@ from orderhub_gateway.schemas.orders import (
 )
 
 
-def to_line(given: OrderLineInput) -> orders_pb2.OrderLineRequest:
-    return orders_pb2.OrderLineRequest(
-        product_id=common.text(given.product_id),
-        vendor_id=common.text(given.vendor_id),
-        sku=common.text(given.sku),
-        animal_id=common.text(given.animal_id),
-        quantity=0 if isinstance(given.quantity, UnsetType) else given.quantity,
-    )
+def to_line(given: OrderLineInput) -> Fields:
+    return {
+        "product_id": common.text(given.product_id),
+        "vendor_id": common.text(given.vendor_id),
+        "sku": common.text(given.sku),
+        "animal_id": common.text(given.animal_id),
+        "quantity": 0 if given.quantity is UNSET else given.quantity,
+    }
 
 
-def to_place_order(given: PlaceOrder) -> orders_pb2.PlaceOrderRequest:
-    return orders_pb2.PlaceOrderRequest(
-        lines=[to_line(line) for line in given.lines],
-        ship_to=common.to_address(given.ship_to, "/ship_to"),
-        payment_token=given.payment.token,
-        comment=given.comment,
-    )
+def to_place_order(given: PlaceOrder) -> Fields:
+    """The fields of a PlaceOrderRequest."""
+    return {
+        "lines": [to_line(line) for line in given.lines],
+        "ship_to": common.to_address(given.ship_to, "/ship_to"),
+        "payment_token": given.payment.token,
+        "comment": given.comment,
+    }
 
 
 def order_line(message: orders_pb2.OrderLine) -> OrderLine:

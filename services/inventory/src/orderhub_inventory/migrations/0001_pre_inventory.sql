@@ -126,7 +126,7 @@ create table reservations (
     updated_at timestamptz not null,
     primary key (order_id, line_no),
     check (product_id is not null or status = 'FAILED')
-);
+) with (fillfactor = 50);
 create index reservations_question on reservations (question_at) where status = 'RESERVED';
 create index reservations_quarantined on reservations (product_id) where status = 'QUARANTINED';
 create unique index reservations_animal_held_once on reservations (animal_id)

@@ -26,7 +26,11 @@
 --   P3  a payment that is PENDING has an open intent (pending or waiting); an open intent has a payment
 --   P4  each refund that is pending has exactly one open intent, and each that is not has none
 --   P5  at most one pending intent per payment (unique index), and a waiting one only behind a pending one
+-- Neither intents nor ledger have foreign keys: each row would lock its payment once more. L6 and P3 find an orphan.
 -- Once nothing is under way: captured - granted refunds (L2, L3) is what the order owes.
+
+-- A standing is made empty here, before the provider has answered, and then grows to eight times that.
+alter table saga_standings set (fillfactor = 10);
 
 create table payments (
     id uuid primary key,
@@ -66,14 +70,14 @@ create table payments (
             else false
         end
     )
-) with (fillfactor = 60);
+) with (fillfactor = 40);
 create index payments_customer on payments (customer_id, id);
 create index payments_vendor on payments (vendor_id, id);
 
 create table payment_intents (
     id uuid primary key,
     seq bigint generated always as identity,
-    payment_id uuid not null references payments,
+    payment_id uuid not null,
     order_id uuid not null,
     -- reverse: undo whatever there is; becomes a void or a refund when it is its turn, or ends as `done`
     kind text not null check (kind in ('authorize', 'capture', 'void', 'refund', 'reverse')),
@@ -101,7 +105,7 @@ create table payment_intents (
     updated_at timestamptz not null,
     constraint reverse_is_not_asked check (kind <> 'reverse' or status in ('waiting', 'done')),
     constraint refund_has_its_row check ((kind = 'refund') = (refund_id is not null))
-) with (fillfactor = 60);
+) with (fillfactor = 50);
 create unique index payment_intents_one_open on payment_intents (payment_id) where status = 'pending';
 create index payment_intents_waiting on payment_intents (payment_id, seq) where status = 'waiting';
 
@@ -123,7 +127,7 @@ create index refunds_payment on refunds (payment_id, id);
 create table ledger_transactions (
     id uuid primary key,
     kind text not null check (kind in ('capture', 'refund_granted', 'refund_paid', 'refund_returned')),
-    payment_id uuid not null references payments,
+    payment_id uuid not null,
     order_id uuid not null,
     created_at timestamptz not null
 );

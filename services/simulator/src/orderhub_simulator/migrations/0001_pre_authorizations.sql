@@ -16,7 +16,7 @@ CREATE TABLE authorizations (
     CONSTRAINT refunded_within_captured CHECK (refunded_minor <= captured_minor),
     CONSTRAINT only_captured_holds_money CHECK ((status = 'captured') = (captured_minor > 0)),
     CONSTRAINT declined_says_why CHECK ((status = 'declined') = (decline_code IS NOT NULL))
-);
+) WITH (fillfactor = 50);
 
 CREATE INDEX authorizations_by_reference ON authorizations (reference, updated_at, id);
 CREATE INDEX authorizations_by_update ON authorizations (updated_at, id);

@@ -1,0 +1,57 @@
+"""Orders under way as this process left them: what need not be read again while nobody else writes their rows.
+
+A row's version is the transaction that wrote it (PostgreSQL's `xmin`, which vacuum leaves alone). It is read under the
+row's lock and compared, so a stale order is never used: another process's write, a restored database or a
+transaction that was rolled back only cost a read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from orderhub_orders.engine import Run
+from orderhub_orders.model import Order
+
+MOST: Final = 10_000
+"""Orders under way that are kept, some 2 kB each; beyond that the one that rested longest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Which transactions wrote an order's row and its live run's; no run is live where there is no id."""
+
+    order: int
+    run_id: UUID | None = None
+    run: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    order: Order
+    run: Run
+    versions: Versions
+
+
+class Remembered:
+    """Whoever takes an order owns it: it comes back by `keep`, after the commit, or not at all."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._kept: OrderedDict[UUID, Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take(self, order_id: UUID, versions: Versions) -> Kept | None:
+        """None when the rows are no longer those that were kept."""
+        kept = self._kept.pop(order_id, None)
+        return kept if kept is not None and kept.versions == versions else None
+
+    def keep(self, order: Order, run: Run, versions: Versions) -> None:
+        """What a transaction has committed; orders without a live run are seldom heard of again."""
+        self._kept[order.id] = Kept(order, run, versions)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
