@@ -15,7 +15,15 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from orderhub_chassis import errors
 from orderhub_chassis.calls import ANONYMOUS, Call, Caller, InternalTokens, current_call
 from orderhub_chassis.clock import SystemClock
-from orderhub_chassis.errors import GRPC_STATUS, HTTP_STATUS, Failure, FieldError, Kind, Unavailable
+from orderhub_chassis.errors import (
+    GRPC_STATUS,
+    HTTP_STATUS,
+    Failure,
+    FieldError,
+    Kind,
+    Unavailable,
+    invalid_field,
+)
 from orderhub_chassis.grpc import client, server
 from orderhub_chassis.http import PortTaken
 from orderhub_chassis.telemetry import current_traceparent, trace_id
@@ -118,6 +126,11 @@ async def test_every_kind_of_failure_comes_through_as_it_was(peer, payments, kin
     assert (failure.errors, failure.retry_after) == ((field,), 7)
     assert isinstance(refused.value.__cause__, grpc.aio.AioRpcError)
     assert refused.value.__cause__.code() is GRPC_STATUS[kind]
+
+
+def test_a_refused_field_stands_before_its_reason_and_the_whole_before_nothing():
+    assert str(invalid_field("/name", "required", "is required")) == "/name: is required"
+    assert str(invalid_field("", "required", "give one of both")) == "give one of both"
 
 
 def test_each_kind_has_a_status_of_its_own_in_both_worlds():

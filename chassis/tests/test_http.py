@@ -81,6 +81,52 @@ async def test_a_head_has_no_body_and_another_path_is_not_found(port):
     assert "application/problem+json" in head
 
 
+async def raw(port, request):
+    """What no client library sends; the server has to end the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), head.decode().lower(), body
+
+
+def is_problem(answer, status, code):
+    got, head, body = answer
+    problem = json.loads(body)
+    assert (got, problem["status"], problem["code"]) == (status, status, code)
+    assert set(problem) == {"type", "title", "status", "detail", "code", "trace_id", "errors"}
+    assert problem["type"] == f"urn:orderhub:problem:{code}"
+    assert "content-type: application/problem+json" in head
+    return head
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"hello\r\n\r\n", 400, "request.malformed"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "request.malformed"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "request.malformed"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "request.malformed"),
+        (b"FOO /livez HTTP/1.1\r\nHost: x\r\n\r\n", 405, "request.method_not_allowed"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "request.target_too_long"),
+        (b"GET /livez HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431, "request.headers_too_large"),
+    ],
+    ids=["words", "tls", "no colon", "negative", "method", "target", "headers"],
+)
+async def test_what_is_no_http_is_a_problem_here_too(port, request_, status, code):
+    head = is_problem(await raw(port, request_), status, code)
+    assert "connection: close" in head
+    assert ("allow: get, head" in head) == (status == 405)
+
+
+async def test_another_path_and_another_method_are_problems(port):
+    is_problem(await ask(port, "/secrets"), 404, "request.no_such_route")
+    head = is_problem(await ask(port, "/livez", "POST"), 405, "request.method_not_allowed")
+    assert "allow: get, head" in head
+    assert (await ask(port, "/secrets", "HEAD"))[0] == 404
+
+
 async def test_a_port_that_is_taken_is_told_in_one_line(port):
     with pytest.raises(PortTaken, match=rf"^port {port} on 127\.0\.0\.1 cannot be used: "):
         async with http.serve(None, host="127.0.0.1", port=port):

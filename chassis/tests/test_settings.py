@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 import pytest
 from orderhub_chassis import settings
-from orderhub_chassis.settings import PREFIX, HttpUrl, ServiceSettings, SettingsError
+from orderhub_chassis.settings import PREFIX, CommonSettings, HttpUrl, ServiceSettings, SettingsError
 from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -110,10 +110,13 @@ def test_what_is_given_is_known_by_its_variable_wherever_it_stands(monkeypatch, 
     for name in set(REQUIRED) - {"ORDERHUB_BUS"}:
         monkeypatch.delenv(name)
     given = {name: value for name, value in settings.given().items() if "TEST" not in name}
-    assert given == {
-        "ORDERHUB_GRPC_PORT": "1", "ORDERHUB_SHOP_GRPC_PORT": "2", "ORDERHUB_SHOP_TILL_KEY": "t", "ORDERHUB_BUS": "c",
-        "ORDERHUB_ORDERS_PLACE_BATCH": "3",
-    }  # fmt: skip
+    assert {name: (found.value, found.origin) for name, found in given.items()} == {
+        "ORDERHUB_GRPC_PORT": ("1", "orderhub.yaml"),
+        "ORDERHUB_SHOP_GRPC_PORT": ("2", "orderhub.yaml"),
+        "ORDERHUB_SHOP_TILL_KEY": ("t", "orderhub.yaml"),
+        "ORDERHUB_BUS": ("c", "environment"),
+        "ORDERHUB_ORDERS_PLACE_BATCH": ("3", ".env"),
+    }
 
 
 def test_the_file_may_be_elsewhere(monkeypatch, environment):
@@ -128,7 +131,14 @@ def test_the_file_may_be_elsewhere(monkeypatch, environment):
         (None, "cannot be read"),
         ("a: [", "cannot be read"),
         ("- 1\n- 2", "is not a table"),
-        ("shop: 3", "is not a table"),
+        ("shop: 3", r"shop\b.* is not a table"),
+        ("shop:\n- 3", r"shop\b.* is not a table"),
+        ("1: 2", "1 is no name of a setting"),
+        ("shop:\n  true: 2", "shop: True is no name of a setting"),
+        ("shop:\n  site: {a: b}", "shop: site: must be one value, or a list of them"),
+        ("grpc_port: [[1]]", "grpc_port: must be one value, or a list of them"),
+        ("a: \0", "cannot be read"),
+        ("a: &a [*a]", "must be one value"),
     ],
 )
 def test_a_file_that_is_named_and_no_good_is_one_line(monkeypatch, environment, content, complaint):
@@ -140,6 +150,43 @@ def test_a_file_that_is_named_and_no_good_is_one_line(monkeypatch, environment, 
         settings.load(Settings)
     assert str(refused.value).startswith("ORDERHUB_CONFIG: ")
     assert "\n" not in str(refused.value)
+
+
+def test_a_value_of_the_file_counts_as_its_text_would_in_the_environment(monkeypatch, environment):
+    (environment / "orderhub.yaml").write_text(
+        "log_level:\nshop:\n  festive: true\n  pause: 0.5\n  neighbours: [10.0.0.0/8, 192.168.0.0/16]\n"
+        f"  till_key: {'1' * 12}\n"
+    )
+    monkeypatch.delenv("ORDERHUB_SHOP_TILL_KEY")
+    loaded = settings.load(Settings)
+    assert (loaded.log_level, loaded.festive, loaded.pause) == ("info", True, timedelta(seconds=0.5))
+    assert [str(network) for network in loaded.neighbours] == ["10.0.0.0/8", "192.168.0.0/16"]
+    assert loaded.till_key.get_secret_value() == "1" * 12
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"ORDERHUB_BUS=\xff", ".env cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (b"# fine\n\nA=1\nORDERHUB_LOG_LEVEL info", ".env: line 4 is no NAME=value"),
+        (b"ORDERHUB_LOG_LEVEL: info", ".env: line 1 is no NAME=value"),
+        (b'A=1\nORDERHUB_SHOP_TILL_KEY="geheim\nB=2\n', ".env: line 2 is no NAME=value"),
+    ],
+)
+def test_a_dotenv_that_is_no_good_is_one_line_that_shows_no_value(environment, content, complaint):
+    (environment / ".env").write_bytes(content)
+    for read in (lambda: settings.load(Settings), lambda: settings.load(CommonSettings), settings.given):
+        with pytest.raises(SettingsError) as refused:
+            read()
+        assert str(refused.value).startswith(complaint)
+        assert "\n" not in str(refused.value)
+        assert "geheim" not in str(refused.value)
+
+
+def test_a_folder_in_the_place_of_a_dotenv_is_one_line(environment):
+    (environment / ".env").mkdir()
+    with pytest.raises(SettingsError, match=r"^\.env cannot be read: Is a directory$"):
+        settings.load(Settings)
 
 
 def test_every_mistake_is_named_by_its_variable_in_one_line(monkeypatch):
@@ -188,6 +235,9 @@ WRONG = [
     ("DATABASE_URL", "mysql://me:geheim@there/shop", POSTGRES),
     ("DATABASE_URL", "geheim", POSTGRES),
     ("DATABASE_URL", "", POSTGRES),
+    ("DATABASE_URL", "postgresql://me:ge#heim@there/shop", settings.NO_PARTS),
+    ("DATABASE_URL", "postgresql://me:geheim@[::1/shop", settings.NO_PARTS),
+    ("REDIS_URL", "redis://me:geheim@there:many", settings.NO_PARTS),
     ("REDIS_URL", "http://me:geheim@there", REDIS),
     ("SITE", "shop.example", HTTP),
     ("SITE", "http://", HTTP),
@@ -206,6 +256,12 @@ def test_a_wrong_value_is_told_in_words_for_people(monkeypatch, name, value, wor
     with pytest.raises(SettingsError) as refused:
         settings.load(Settings)
     assert str(refused.value) == f"ORDERHUB_SHOP_{name}: {words}"
+
+
+@pytest.mark.parametrize("url", ["postgresql://a:1,b:2/shop", "postgresql:///shop?host=/run", "postgres://a"])
+def test_every_form_of_a_postgres_url_is_taken(monkeypatch, url):
+    monkeypatch.setenv("ORDERHUB_SHOP_DATABASE_URL", url)
+    assert settings.load(Settings).database_url.get_secret_value() == url
 
 
 def test_the_variable_that_was_set_is_the_one_that_is_named(monkeypatch, environment):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from orderhub import configuration, environment, programs, topology
+from orderhub import configuration, environment, home, programs, topology
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
 from orderhub.settings import loaded, settings_of
 from orderhub_chassis import settings as chassis
+
+Rows = Callable[[], dict[str, tuple[str, str]]]
 
 
 def given() -> dict[str, str]:
@@ -58,6 +63,7 @@ def test_what_is_given_and_not_used_is_known() -> None:
     assert environment.unused(told, {"ORDERHUB_GATEWAY_PORT": "9000", "ORDERHUB_PORT": "9000"}) == [
         "ORDERHUB_GATEWAY_PORT"
     ]
+    assert environment.unused(told, {"ORDERHUB_HTTP_PORT": "zz"}) == ["ORDERHUB_HTTP_PORT"]
 
 
 @pytest.mark.parametrize("variable", ["ORDERHUB_DATABASE_URL", "ORDERHUB_REDIS_URL"])
@@ -97,3 +103,68 @@ def test_every_process_carries_each_service_once() -> None:
 def test_the_door_closes_first_and_the_provider_last() -> None:
     assert programs.stop_order(["simulator", "core", "front"]) == [["front"], ["core"], ["simulator"]]
     assert programs.stop_order(["simulator", "orders", "gateway"]) == [["gateway"], ["orders"], ["simulator"]]
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Rows:
+    """What `config` shows in a folder of its own, by variable."""
+    for name in [name for name in os.environ if name.startswith("ORDERHUB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def shown() -> dict[str, tuple[str, str]]:
+        configuration.show(home.at(tmp_path / "home"), Output(as_json=True))
+        found = json.loads(capsys.readouterr().out)
+        assert len({row["variable"] for row in found}) == len(found)
+        return {row["variable"]: (row["value"], row["from"]) for row in found}
+
+    return shown
+
+
+def test_config_shows_where_each_value_comes_from(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("orderhub.yaml").write_text(
+        "log_level: debug\npublic_url: http://there\norders:\n  consumer_batch: 33\n"
+    )
+    Path(".env").write_text("ORDERHUB_PORT=8081\nORDERHUB_LOG_FORMAT=console\n")
+    monkeypatch.setenv("ORDERHUB_LOG_FORMAT", "json")
+    monkeypatch.setenv("ORDERHUB_INTERNAL_KEY", "hidden")
+    found = rows()
+    assert found["ORDERHUB_LOG_LEVEL"] == ("debug", "orderhub.yaml")
+    assert found["ORDERHUB_PUBLIC_URL"] == ("http://there", "orderhub.yaml")
+    assert found["ORDERHUB_ORDERS_CONSUMER_BATCH"] == ("33", "orderhub.yaml")
+    assert found["ORDERHUB_PORT"] == ("8081", ".env")
+    assert found["ORDERHUB_LOG_FORMAT"] == ("json", "environment")
+    assert found["ORDERHUB_INTERNAL_KEY"] == ("********", "environment")
+    assert found["ORDERHUB_CURSOR_KEY"] == ("********", "orderhub up")
+    assert found["ORDERHUB_CONSUMER_BATCH"][1] == "default"
+
+
+def test_config_shows_what_up_does_not_take_from_the_user(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERHUB_GATEWAY_PORT", "9000")
+    monkeypatch.setenv("ORDERHUB_HTTP_PORT", "9001")
+    monkeypatch.setenv("ORDERHUB_ORDERS_DATABASE_URL", "postgresql://me:hidden@there/orders")
+    monkeypatch.setenv("ORDERHUB_DATABASE_URL", "postgresql://me:hidden@there/")
+    found = rows()
+    instead = "orderhub up, instead of environment"
+    assert found["ORDERHUB_GATEWAY_PORT"] == ("", instead)
+    assert found["ORDERHUB_HTTP_PORT"] == ("", instead)
+    assert found["ORDERHUB_ORDERS_DATABASE_URL"] == ("********", instead)
+    assert found["ORDERHUB_DATABASE_URL"] == ("********", "environment")
+
+
+def test_a_misspelt_variable_is_told(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERHUB_LOG_LEVLE", "debug")
+    monkeypatch.setenv("ORDERHUB_ORDERS_LOG_LEVEL", "debug")
+    monkeypatch.setenv("ORDERHUB_PASSWORD", "hidden")
+    found = rows()
+    assert found["ORDERHUB_LOG_LEVLE"][1] == "environment, not known"
+    assert found["ORDERHUB_ORDERS_LOG_LEVEL"] == ("debug", "environment")
+    assert "ORDERHUB_PASSWORD" not in found
+
+
+def test_config_refuses_a_file_that_is_no_good(rows: Rows) -> None:
+    Path("orderhub.yaml").write_text("log_level: [")
+    with pytest.raises(Refused, match=r"^ORDERHUB_CONFIG: orderhub\.yaml cannot be read"):
+        rows()

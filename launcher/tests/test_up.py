@@ -194,6 +194,7 @@ def refused_pup(product: Product) -> Any:
 def test_every_service_in_a_process_of_its_own(folder: Path) -> None:
     given = {"ORDERHUB_INTERNAL_KEY": "i" * 40, "ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "k" * 40}
     public = {"ORDERHUB_PUBLIC_URL": "https://shop.example", "ORDERHUB_BUS": "postgresql://elsewhere/bus"}
+    public |= {"ORDERHUB_LOG_LEVLE": "debug"}
     with Product(folder, processes="per-service", extra=given | public) as product:
         assert (
             product.place.secrets().items()
@@ -207,7 +208,8 @@ def test_every_service_in_a_process_of_its_own(folder: Path) -> None:
         )
         assert order["status"] == "REJECTED"
         said = product.stop()
-    assert "ORDERHUB_BUS" in said
+    assert "not used, since `up` decides it: ORDERHUB_BUS\n" in said
+    assert "not used, since no part reads it: ORDERHUB_LOG_LEVLE\n" in said
     assert "ORDERHUB_PUBLIC_URL" not in said
     assert processes_of(folder) == []
 
@@ -250,6 +252,28 @@ def test_a_bad_setting_is_one_line_that_names_it_and_leaves_nothing(
     assert done.returncode == Exit.USAGE
     assert name in refusal(done)
     assert not (folder / "postgres").exists()
+    assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORDERHUB_DATABASE_URL", "postgresql://me:geheim@127.0.0.1:{port}/x"),
+        ("ORDERHUB_DATABASE_URL", "postgresql://me:geheim@127.0.0.1:many/x"),
+        ("ORDERHUB_DATABASE_URL", "postgresql://me:geheim@[::1/x"),
+        ("ORDERHUB_REDIS_URL", "redis://me:geheim@127.0.0.1:{port}/0"),
+        ("ORDERHUB_REDIS_URL", "redis://me:geheim@127.0.0.1:many/0"),
+        ("ORDERHUB_REDIS_URL", "redis://me:geheim@[::1/0"),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_line_that_names_its_variable(
+    name: str, value: str, folder: Path
+) -> None:
+    product = Product(folder, extra={name: value.format(port=ports.free_port())})
+    done = product.run("up", "--port", str(product.port))
+    assert done.returncode in (Exit.FAILED, Exit.USAGE)
+    assert refusal(done).startswith(f"orderhub: {name}: ")
+    assert "geheim" not in refusal(done)
     assert processes_of(folder) == []
 
 
@@ -328,6 +352,12 @@ def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
         (["status"], Exit.NOT_NOW, "does not run"),
         (["token", "customer"], Exit.NOT_NOW, "does not run"),
         (["order", "place", "--sku", "X", "--ship-to", "MARS"], Exit.USAGE, "NL"),
+        (["order", "place", "--sku", "X", "--wait", "-1"], Exit.USAGE, "--wait"),
+        (["order", "place", "--sku", "X", "--quantity", "0"], Exit.USAGE, "--quantity"),
+        (["order", "list", "--limit", "0"], Exit.USAGE, "--limit"),
+        (["order", "list", "--status", "lost"], Exit.USAGE, "CONFIRMED"),
+        (["order", "place", "--sku", "X", "--key", "schl\u00fcssel"], Exit.USAGE, "--key"),
+        (["doctor", "--port", "0"], Exit.USAGE, "--port"),
         (["load"], Exit.NOT_NOW, "does not run"),
         (["load", "--mix", "sad"], Exit.USAGE, "happy"),
         (["load", "--duration", "soon"], Exit.USAGE, "30s"),

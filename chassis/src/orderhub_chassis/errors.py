@@ -56,6 +56,12 @@ class Failure(Exception):
         self.retry_after = retry_after
 
 
+class HttpFailure(Failure):
+    """A refusal whose HTTP status no Kind names."""
+
+    status: int = 400
+
+
 class Invalid(Failure):
     kind = Kind.INVALID
 
@@ -107,8 +113,9 @@ class Unavailable(Failure):
 
 
 def invalid_field(pointer: str, code: str, detail: str) -> Invalid:
-    """The usual 400: one field, one reason."""
-    return Invalid(f"{pointer}: {detail}", code=code, errors=(FieldError(pointer, code, detail),))
+    """The usual 400: one field, one reason. An empty pointer is the whole body."""
+    words = f"{pointer}: {detail}" if pointer else detail
+    return Invalid(words, code=code, errors=(FieldError(pointer, code, detail),))
 
 
 GRPC_STATUS: Final[dict[Kind, grpc.StatusCode]] = {

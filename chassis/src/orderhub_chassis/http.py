@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 import msgspec
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from orderhub_chassis import wire
+from orderhub_chassis.errors import HttpFailure
 from orderhub_chassis.health import Readiness
+from orderhub_chassis.wire import MethodUnknown
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+METHODS: Final = b"GET, HEAD"
+LIMITS: Final = wire.Limits()
+
+
+class NoSuchRoute(HttpFailure):
+    status, code = 404, "request.no_such_route"
+
+    def __init__(self) -> None:
+        super().__init__("there is nothing at this address")
 
 
 class PortTaken(Exception):
@@ -30,12 +46,40 @@ def health_app(service: str, readiness: Readiness) -> App:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        status, body, content_type = _probe(service, readiness, scope["path"])
+        try:
+            status, body, content_type = _probe(service, readiness, _readable(scope))
+        except HttpFailure as failure:
+            status, body, content_type = failure.status, _problem(failure), "application/problem+json"
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+        if status == MethodUnknown.status:
+            headers.append((b"allow", METHODS))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     return app
+
+
+def _readable(scope: Scope) -> str:
+    """The path that is asked for."""
+    if refused := wire.refusal(scope):
+        raise refused
+    if scope["method"].encode() not in METHODS.split(b", "):
+        raise MethodUnknown
+    return str(scope["path"])
+
+
+def _problem(failure: HttpFailure) -> bytes:
+    """RFC 9457, as the gateway's, outside of any trace."""
+    problem = {
+        "type": f"urn:orderhub:problem:{failure.code}",
+        "title": HTTPStatus(failure.status).phrase,
+        "status": failure.status,
+        "detail": failure.detail,
+        "code": failure.code,
+        "trace_id": "",
+        "errors": [],
+    }
+    return msgspec.json.encode(problem)
 
 
 def _probe(service: str, readiness: Readiness, path: str) -> tuple[int, bytes, str]:
@@ -48,18 +92,26 @@ def _probe(service: str, readiness: Readiness, path: str) -> tuple[int, bytes, s
         case "/metrics":
             return 200, generate_latest(), CONTENT_TYPE_LATEST
         case _:
-            return 404, b'{"title":"Not Found","status":404}', "application/problem+json"
+            raise NoSuchRoute
 
 
 @contextlib.asynccontextmanager
 async def serve(
-    app: Any, *, host: str, port: int, grace: float = 10, protocol: Any = "httptools", **options: Any
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    grace: float = 10,
+    limits: wire.Limits = LIMITS,
+    **options: Any,
 ) -> AsyncIterator[int]:
     """Serve an ASGI app until the block ends: then stop accepting, finish what is under way, return.
 
-    Yields the bound port. Raises PortTaken when it is in use. `protocol` is uvicorn's name of one, or what makes one.
+    Yields the bound port. Raises PortTaken when it is in use. The app asks `wire.refusal` of a scope, and again after
+    each piece of a body, for what could not be read.
     """
     listener = _listen(host, port)
+    protocol: Any = functools.partial(wire.Protocol, limits=limits)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", loop="none", http=protocol, ws="none",
         timeout_graceful_shutdown=int(grace), server_header=False, date_header=True, **options,

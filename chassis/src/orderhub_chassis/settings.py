@@ -11,11 +11,9 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import yaml  # type: ignore[import-untyped]
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -34,7 +32,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-PREFIX = "ORDERHUB_"
+from orderhub_chassis import sources
+from orderhub_chassis.sources import PREFIX as PREFIX
+from orderhub_chassis.sources import SettingsError as SettingsError
+from orderhub_chassis.sources import given as given
+
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 MASK = "********"
 SHOWN: Final = 40
@@ -59,24 +61,35 @@ WORDS: Final = (
     ("value_error", "{error}"),
 )
 """The begin of pydantic's name of an error, and what a user is told; in braces what pydantic knows about it."""
+NO_PARTS: Final = (
+    "is a URL without a readable host and port: special characters of a password are written as %XX"
+)
 SILENT: Final = ("missing", "value_error")
 """Errors after which the value is not repeated: there is none, or it may hold a password."""
 S = TypeVar("S", bound="CommonSettings")
-
-
-class SettingsError(Exception):
-    """The settings do not allow a start; the message is one line and names the variable."""
 
 
 def _with_scheme(*schemes: str) -> Callable[[SecretStr], SecretStr]:
     """Found out here, not by a driver whose words would show the password."""
 
     def check(value: SecretStr) -> SecretStr:
-        if value.get_secret_value().partition("://")[0] not in schemes:
+        text = value.get_secret_value()
+        if text.partition("://")[0] not in schemes:
             raise ValueError(_url_words(schemes))
+        if not _has_parts(text):
+            raise ValueError(NO_PARTS)
         return value
 
     return check
+
+
+def _has_parts(url: str) -> bool:
+    """Of several hosts, as PostgreSQL has them, nothing is known here."""
+    try:
+        parts = urlsplit(url)
+        return "," in parts.netloc or parts.port != 0
+    except ValueError:
+        return False
 
 
 def _http(value: str) -> str:
@@ -101,50 +114,12 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "
 HttpUrl = Annotated[str, AfterValidator(_http)]
 
 
-def from_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
-    """The YAML file's values for this class: those at its top, and over them those under the service's name.
-
-    The file is `ORDERHUB_CONFIG`, or `orderhub.yaml` in the working directory if there is one.
-    """
-    path, values = _file()
-    name = _prefix(settings_cls).removeprefix(PREFIX).strip("_").lower()
-    section = values.get(name, {})
-    if not isinstance(section, dict):
-        raise SettingsError(f"ORDERHUB_CONFIG: {path} is not a table of names and values")
-    return {name: value for name, value in values.items() if not isinstance(value, dict)} | section
-
-
-def given() -> dict[str, str]:
-    """Every variable that is set, wherever: the environment over `.env` over the file."""
-    _, values = _file()
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        entries = (
-            {f"{name}_{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
-        )
-        found |= {f"{PREFIX}{key}".upper(): entry for key, entry in entries.items()}
-    found |= {name: value for name, value in _all_sources().items() if name.startswith(PREFIX)}
-    return {name: str(value) for name, value in found.items()}
-
-
-def _file() -> tuple[Path, dict[str, Any]]:
-    named = os.environ.get("ORDERHUB_CONFIG", "")
-    path = Path(named or "orderhub.yaml")
-    if not named and not path.exists():
-        return path, {}
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"ORDERHUB_CONFIG: {path} cannot be read: {' '.join(str(error).split())}"
-        ) from None
-    if not isinstance(values, dict):
-        raise SettingsError(f"ORDERHUB_CONFIG: {path} is not a table of names and values")
-    return path, values
-
-
 def _prefix(settings_cls: type[BaseSettings]) -> str:
     return str(settings_cls.model_config.get("env_prefix", PREFIX))
+
+
+def _section(settings_cls: type[BaseSettings]) -> str:
+    return _prefix(settings_cls).removeprefix(PREFIX).strip("_").lower()
 
 
 class CommonSettings(BaseSettings):
@@ -197,7 +172,7 @@ class CommonSettings(BaseSettings):
             init_settings,
             env_settings,
             dotenv_settings,
-            InitSettingsSource(settings_cls, from_file(settings_cls)),
+            InitSettingsSource(settings_cls, dict(sources.of_file(_section(settings_cls)))),
         )
 
 
@@ -254,7 +229,7 @@ def _variable(prefix: str, name: str, field: FieldInfo) -> str:
 
 def load(settings_cls: type[S], **overrides: Any) -> S:
     """Read the settings once. Raises SettingsError with one line that names every wrong variable."""
-    common = _common_fallback(settings_cls, overrides)
+    common = _common_fallback(settings_cls, sources.variables(), overrides)
     try:
         return settings_cls(**common, **overrides)
     except ValidationError as error:
@@ -263,25 +238,19 @@ def load(settings_cls: type[S], **overrides: Any) -> S:
         raise SettingsError(_one_line(settings_cls, error, names)) from None
 
 
-def _common_fallback(settings_cls: type[CommonSettings], overrides: dict[str, Any]) -> dict[str, Any]:
+def _common_fallback(
+    settings_cls: type[CommonSettings], given: dict[str, str], overrides: dict[str, Any]
+) -> dict[str, Any]:
     """`ORDERHUB_REDIS_URL` stands in where `ORDERHUB_ORDERS_REDIS_URL` is not set."""
     prefix = _prefix(settings_cls)
     if prefix == PREFIX:
         return {}
     found: dict[str, Any] = {}
-    sources = _all_sources()
     for name in settings_cls.model_fields:
         own, common = (prefix + name).upper(), (PREFIX + name).upper()
-        if name not in overrides and own not in sources and common in sources:
-            found[name] = sources[common]
+        if name not in overrides and own not in given and common in given:
+            found[name] = given[common]
     return found
-
-
-def _all_sources() -> dict[str, Any]:
-    from dotenv import dotenv_values
-
-    values: dict[str, Any] = {k.upper(): v for k, v in dotenv_values(".env").items() if v is not None}
-    return values | {k.upper(): v for k, v in os.environ.items()}
 
 
 def _one_line(settings_cls: type[CommonSettings], error: ValidationError, names: dict[str, str]) -> str:

@@ -11,12 +11,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output, complain
 from orderhub.topology import Processes
 
 Country = Literal["NL", "DE", "FR", "GB", "US"]
+Status = Literal[
+    "PENDING", "CONFIRMED", "IN_DELIVERY", "COMPLETED", "ON_HOLD", "REJECTED", "CANCELLING", "CANCELLED"
+]
+Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
+
+
+def _visible_ascii(_: Any, text: Any) -> None:
+    if text and not (len(text) <= 255 and all("!" <= character <= "~" for character in text)):
+        raise ValueError("Must be 1 to 255 visible ASCII characters.")
+
 
 EPILOGUE = """\
 Exit codes: 0 done; 1 it did not work; 2 wrong arguments or settings; 3 it has to run (or must not) and does not (or
@@ -65,7 +76,7 @@ def _version() -> str:
 @app.command
 def up(
     *,
-    port: int | None = None,
+    port: Port | None = None,
     processes: Processes | None = None,
     common: Common = COMMON,
 ) -> int:
@@ -80,8 +91,6 @@ def up(
     """
     from orderhub import up as upping
 
-    if port is not None and not 0 < port < 65536:
-        raise Refused(f"--port: {port} is no port number: it has to be between 1 and 65535", Exit.USAGE)
     return upping.run(upping.Wishes(common.home, port, processes), common.out)
 
 
@@ -197,14 +206,14 @@ app.command(order)
 def order_place(
     *,
     sku: str,
-    quantity: int = 1,
+    quantity: Annotated[int, Parameter(validator=Number(gte=1, lte=1_000_000))] = 1,
     ship_to: Country = "NL",
     pay: str = "tok_ok",
     user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
     vendor: str = "",
     comment: str = "",
-    key: str = "",
-    wait: int | None = None,
+    key: Annotated[str, Parameter(validator=_visible_ascii)] = "",
+    wait: Annotated[int, Parameter(validator=Number(gte=0, lte=30))] | None = None,
     watch: Annotated[bool, Parameter(negative="")] = False,
     common: Common = COMMON,
 ) -> int:
@@ -229,7 +238,7 @@ def order_place(
     key
         The Idempotency-Key; a new one each time where it is not given.
     wait
-        Let the gateway wait so many seconds for the order to settle.
+        Let the gateway wait so many seconds, 30 at most, for the order to settle.
     watch
         Show the timeline as it grows, until the order is settled.
     """
@@ -268,8 +277,8 @@ def order_show(
 def order_list(
     *,
     user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
-    status: str = "",
-    limit: int = 20,
+    status: Status | None = None,
+    limit: Annotated[int, Parameter(validator=Number(gte=1, lte=200))] = 20,
     common: Common = COMMON,
 ) -> int:
     """List orders, the newest first.
@@ -281,11 +290,11 @@ def order_list(
     status
         Only those in this state.
     limit
-        At most so many.
+        At most so many, 200 at most.
     """
     from orderhub import ordering
 
-    return ordering.listed(common.place, common.out, user, status=status, limit=limit)
+    return ordering.listed(common.place, common.out, user, status=status or "", limit=limit)
 
 
 @order.command(name="cancel")
@@ -411,8 +420,8 @@ def reconcile(*, common: Common = COMMON) -> int:
 
 
 @app.command
-def doctor(*, port: int = 8080, common: Common = COMMON) -> int:
-    """Look at the machine and the data folder: per line what is wrong and how to mend it.
+def doctor(*, port: Port = 8080, common: Common = COMMON) -> int:
+    """Look at the machine, the settings and the data folder: per line what is wrong and how to mend it.
 
     Parameters
     ----------

@@ -5,30 +5,32 @@ Both documents are made from the settings classes; `make check` refuses them whe
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from dotenv import dotenv_values
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import CommonSettings, ServiceSettings, SettingsError
+from orderhub_chassis.sources import Given
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from orderhub import environment, home, topology
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
-from orderhub.settings import Settings, settings_of
+from orderhub.settings import Settings, settings_of, sources
 
 CARRIERS: Final = (*topology.NAMES, topology.SIMULATOR)
 LAUNCHER: Final = "The launcher"
 MASK: Final = "********"
 DOCUMENT: Final = "docs/configuration.md"
 EXAMPLE: Final = ".env.example"
+OTHERS: Final = ("ORDERHUB_CONFIG", "ORDERHUB_PASSWORD")
+"""Read by us, and no settings of a process."""
+OF_TESTS: Final = "ORDERHUB_TEST_"
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,6 @@ class Variable:
     required: bool
     secret: bool
     description: str
-
-
-def mistakes() -> list[str]:
-    """What keeps the services from starting, each named once with its variable."""
-    found: list[str] = []
-    for name in CARRIERS:
-        try:
-            chassis.load(settings_of(name))
-        except SettingsError as error:
-            found += [part for part in str(error).split("; ") if part not in found]
-    return found
 
 
 def sections() -> Iterator[tuple[str, str, list[Variable]]]:
@@ -124,7 +115,10 @@ def document() -> str:
         "Every setting is an environment variable. A `.env` file in the working folder stands in for what the"
         " environment does not set, and `orderhub.yaml` (or the file that `ORDERHUB_CONFIG` names) for what neither"
         " sets. Times are seconds or ISO 8601. A wrong value stops the start with one line that names the"
-        " variable.\n\n`orderhub up` sets by itself what is marked with ¹: addresses and ports of the parts that it"
+        " variable, and so does a file that cannot be read as a whole; `up` tells of a variable that no part reads."
+        " `orderhub config` shows what each is now, and where that comes from.\n\nIn the YAML file a name is that of"
+        " the variable without `ORDERHUB_`, in small letters; what is for one service alone stands under the service:"
+        " `log_level: info` at the top, `orders:` and under it `log_level: debug`.\n\n`orderhub up` sets by itself what is marked with ¹: addresses and ports of the parts that it"
         " starts, and secrets that it generates into the data folder. No secret has a default.\n\nA secret that you"
         " give is taken by a new data folder and kept there (`secrets.json`); one that is another than the folder's"
         " stops the start. Of an address, port or database that you give, `up` says that it does not use it; a"
@@ -160,13 +154,18 @@ def example() -> str:
 
 def _set_by_up() -> frozenset[str]:
     """The variables that `up` fills, common ones under the names of each service too."""
-    names = [service.name for service in topology.SERVICES if service.has_database]
-    chosen = environment.Ports(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names, 0))
-    servers = environment.Servers(lambda database: database, "")
-    given = set(environment.of_services(str, servers, chosen, Path(), {})) | {"ORDERHUB_INSTANCE"}
+    given = _told().keys() | {"ORDERHUB_INSTANCE"}
     common = {name.removeprefix("ORDERHUB_") for name in given}
     given |= {f"ORDERHUB_{service.upper()}_{name}" for service in CARRIERS for name in common}
     return frozenset(given | {f"ORDERHUB_{name}" for name in ("DATABASE_URL", "GRPC_PORT", "HTTP_PORT")})
+
+
+def _told() -> dict[str, str]:
+    """What `up` tells its services, with values that could be right."""
+    names = [service.name for service in topology.SERVICES if service.has_database]
+    chosen = environment.Ports(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names, 0))
+    servers = environment.Servers(lambda database: f"postgresql:///{database}", "unix:///redis")
+    return environment.of_services(lambda name: name * 8, servers, chosen, Path(), {})
 
 
 def write(out: Output, *, check: bool) -> Exit:
@@ -194,23 +193,85 @@ def _differs(path: Path, text: str) -> bool:
 
 
 def show(place: home.Home, out: Output) -> Exit:
-    """Every variable with its value now and where that comes from; secrets masked."""
-    given = _set_by_up()
-    sources = {**dotenv_values(".env"), **os.environ}
-    rows = []
-    for title, _, found in sections():
-        marked = frozenset() if title == LAUNCHER else given
-        for variable in found:
-            value, origin = _now(variable, sources, marked)
-            rows.append({"variable": variable.name, "value": value, "from": origin})
-    shown = [(row["variable"], row["value"], row["from"]) for row in rows]
-    out.result(rows, out.table(f"Settings of {place.path}", ("variable", "value", "from"), shown))
+    """Every variable with what `up` here would make of it, and where that comes from; secrets masked."""
+    given = sources()
+    rows = {row["variable"]: row for row in _rows(given)}
+    rows |= {
+        name: {"variable": name, "value": given[name].value, "from": f"{given[name].origin}, not known"}
+        for name in unknown(given)
+    }
+    shown = [(row["variable"], row["value"], row["from"]) for row in rows.values()]
+    out.result(
+        list(rows.values()), out.table(f"Settings of {place.path}", ("variable", "value", "from"), shown)
+    )
     return Exit.DONE
 
 
-def _now(variable: Variable, sources: dict[str, Any], given: frozenset[str]) -> tuple[str, str]:
-    if variable.name in sources:
-        return MASK if variable.secret else str(sources[variable.name]), "environment"
-    if variable.name in given:
-        return MASK if variable.secret else "", "orderhub up"
+def mistakes(given: Collection[str]) -> list[str]:
+    """What would keep the launcher or a service from starting, each named once with its variable."""
+    told = {name: v for name, v in _told().items() if name not in given or name not in environment.TAKEN_OVER}
+    classes: dict[type[CommonSettings], dict[str, str]] = {Settings: {}}
+    classes |= {settings_of(name): told for name in CARRIERS}
+    found: dict[str, None] = {}
+    for settings_cls, known in classes.items():
+        try:
+            chassis.load(settings_cls, **_by_field(settings_cls, known))
+        except SettingsError as error:
+            found |= dict.fromkeys(str(error).split("; "))
+    return list(found)
+
+
+def _by_field(settings_cls: type[CommonSettings], values: Mapping[str, str]) -> dict[str, str]:
+    """The service's own variable wins over that of all services."""
+    found: dict[str, str] = {}
+    for field, own, _ in chassis.variables(settings_cls):
+        for name in (own, f"ORDERHUB_{field.upper()}"):
+            if name in values:
+                found.setdefault(field, values[name])
+    return found
+
+
+def unknown(given: Collection[str]) -> list[str]:
+    """Of what was given the names that nobody reads: misspelt, most likely."""
+    known = {name for carrier in CARRIERS for _, name, _ in chassis.variables(settings_of(carrier))}
+    known |= {v.name for _, _, found in sections() for v in found} | set(OTHERS)
+    return sorted(name for name in given if name not in known and not name.startswith(OF_TESTS))
+
+
+def _rows(given: Mapping[str, Given]) -> Iterator[dict[str, str]]:
+    """The launcher's reading of a variable stands for those of the same name."""
+    by_up, fixed, seen = _set_by_up(), _fixed_by_up(), set[str]()
+    for title, _, found in sections():
+        own = title == LAUNCHER
+        for variable in [*found, *_narrowed(title.lower(), given, found)]:
+            if variable.name not in seen:
+                seen.add(variable.name)
+                value, origin = _now(
+                    variable, given, frozenset() if own else by_up, frozenset() if own else fixed
+                )
+                yield {"variable": variable.name, "value": value, "from": origin}
+
+
+def _narrowed(carrier: str, given: Mapping[str, Given], found: list[Variable]) -> list[Variable]:
+    """Common settings that were given for one service alone."""
+    if carrier not in CARRIERS:
+        return []
+    listed = {variable.name for variable in found}
+    return [v for v in variables(settings_of(carrier)) if v.name in given and v.name not in listed]
+
+
+def _fixed_by_up() -> frozenset[str]:
+    """What `up` sets whatever was given."""
+    return frozenset((_told().keys() | set(environment.PORTS_FOR_ALL)) - environment.TAKEN_OVER)
+
+
+def _now(
+    variable: Variable, given: Mapping[str, Given], by_up: Collection[str], fixed: Collection[str]
+) -> tuple[str, str]:
+    found = given.get(variable.name)
+    if found and variable.name not in fixed:
+        return MASK if variable.secret else found.value, found.origin
+    if variable.name in by_up:
+        instead = f", instead of {found.origin}" if found else ""
+        return MASK if variable.secret else "", f"orderhub up{instead}"
     return variable.default, "required" if variable.required else "default"

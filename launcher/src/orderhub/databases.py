@@ -22,7 +22,8 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
     try:
         connection = await asyncpg.connect(dsn, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Refused(f"the database cannot be reached: {error}") from error
+        variable = "ORDERHUB_DATABASE_URL: " if settings.loaded().database_url else ""
+        raise Refused(f"{variable}the database cannot be reached: {error or type(error).__name__}") from error
     try:
         yield connection
     finally:

@@ -1,4 +1,7 @@
-"""`orderhub doctor`: what OrderHub needs of a machine and of its data folder; per line what is wrong and how to mend it."""
+"""`orderhub doctor`: what OrderHub needs of a machine, of its settings and of its data folder.
+
+Per line what is wrong and how to mend it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orderhub import control, embedded, home, ports
-from orderhub.exits import Exit
+from orderhub import configuration, control, embedded, home, ports, settings
+from orderhub.exits import Exit, Refused
 from orderhub.output import Output
 
 LEAST_PYTHON: Final = (3, 11)
@@ -76,21 +79,23 @@ def _folder(place: home.Home, _: int) -> Iterator[Diagnosis]:
             "",
             f"{place.path} cannot be written: give this user the right or set ORDERHUB_HOME",
         )
-    elif place.is_running or place.is_initialised:
-        yield Diagnosis(
-            "data folder",
-            f"{place.path}, {_size(place.path)} MiB, {'in use' if place.is_running else 'at rest'}",
-        )
-    elif any((place.path / name).exists() for name in home.OURS):
-        yield Diagnosis(
-            "data folder", "", f"{place.path} is half-initialised: run `orderhub reset` and start again"
-        )
+    elif place.is_running:
+        yield Diagnosis("data folder", f"{place.path}, {_size(place.path)} MiB, in use")
     else:
-        yield Diagnosis("data folder", f"{place.path} is empty")
+        yield _at_rest(place)
     try:
         yield Diagnosis("sockets", place.socket_notice() or "in the data folder")
     except embedded.StartRefused as error:
         yield Diagnosis("sockets", "", str(error))
+
+
+def _at_rest(place: home.Home) -> Diagnosis:
+    try:
+        home.examine(place)
+    except Refused as error:
+        return Diagnosis("data folder", "", str(error))
+    state = f"{_size(place.path)} MiB, at rest" if place.is_initialised else "empty"
+    return Diagnosis("data folder", f"{place.path}, {state}")
 
 
 def _size(path: Path) -> int:
@@ -115,6 +120,18 @@ def _memory(_: home.Home, __: int) -> Iterator[Diagnosis]:
         return
     mend = f"only {free} MiB are available, {LEAST_MEMORY_MIB} are needed: end other programs or use --processes 1"
     yield Diagnosis("memory", f"{free} MiB available", mend if free < LEAST_MEMORY_MIB else "")
+
+
+def _settings(_: home.Home, __: int) -> Iterator[Diagnosis]:
+    try:
+        given = settings.given()
+        wrong = configuration.mistakes(given)
+        wrong += [
+            f"{name}: no part reads it; see docs/configuration.md" for name in configuration.unknown(given)
+        ]
+    except Refused as error:
+        wrong = [str(error)]
+    yield Diagnosis("settings", f"{len(given)} given" if not wrong else "", "; ".join(wrong))
 
 
 def _files(_: home.Home, __: int) -> Iterator[Diagnosis]:
@@ -144,4 +161,4 @@ def _parts(place: home.Home, _: int) -> Iterator[Diagnosis]:
         yield Diagnosis(row["part"], f"ready at {row['address']}", mend if row["state"] != "ready" else "")
 
 
-LOOKS: Final = (_python, _postgres, _redis, _folder, _disk, _memory, _files, _port, _parts)
+LOOKS: Final = (_python, _postgres, _redis, _folder, _disk, _memory, _files, _settings, _port, _parts)

@@ -30,6 +30,10 @@ OWN_SECRETS: Final[Mapping[str, str]] = {
     for service in topology.NAMES
 }
 """The same secrets under the names that one service alone reads."""
+TAKEN_OVER: Final = frozenset({*SECRETS, "ORDERHUB_PUBLIC_URL"})
+"""What `up` sets for the services and takes from the user where it is given."""
+PORTS_FOR_ALL: Final = ("ORDERHUB_GRPC_PORT", "ORDERHUB_HTTP_PORT")
+"""Each service is told its own, which wins over these."""
 ADMINISTRATION = "postgres"
 """The database from which others are made."""
 
@@ -99,7 +103,8 @@ def secrets_wanted(given: Mapping[str, str], kept: Mapping[str, str]) -> dict[st
 
 def unused(variables: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
     """What the user gave and `up` has to decide by itself: addresses, ports, databases."""
-    return sorted(name for name, value in variables.items() if given.get(name, value) != value)
+    differing = {name for name, value in variables.items() if given.get(name, value) != value}
+    return sorted(differing | (given.keys() & PORTS_FOR_ALL))
 
 
 def of_services(

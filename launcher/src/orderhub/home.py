@@ -219,6 +219,16 @@ def opened(
         yield home
 
 
+def examine(home: Home) -> None:
+    """Whether a folder that is there can be used; nothing is made, held or changed. Raises HomeRefused."""
+    try:
+        _check_own(home.path)
+    except OSError as problem:
+        raise HomeRefused(_refusal(home.path, problem)) from problem
+    _check_finished(home)
+    home.secrets()
+
+
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
     """Replaces a JSON file, mode 0600, in one step that a crash cannot tear. Raises HomeRefused."""
     name = ""
@@ -259,15 +269,19 @@ def _made(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         resolved = path.resolve(strict=True)
-        present = set(os.listdir(resolved))
-        if present & OURS or not present - HARMLESS:
-            resolved.chmod(0o700)
-            return resolved
+        _check_own(resolved)
+        resolved.chmod(0o700)
     except OSError as problem:
         raise HomeRefused(_refusal(path, problem)) from problem
-    raise HomeRefused(
-        f"{path} is not empty and no data folder of OrderHub: set ORDERHUB_HOME to a new or an empty folder"
-    )
+    return resolved
+
+
+def _check_own(path: Path) -> None:
+    present = set(os.listdir(path))
+    if not present & OURS and present - HARMLESS:
+        raise HomeRefused(
+            f"{path} is not empty and no data folder of OrderHub: set ORDERHUB_HOME to a new or an empty folder"
+        )
 
 
 @contextlib.contextmanager

@@ -17,13 +17,15 @@ from orderhub.topology import Processes
 SERVICE_RESTART: Final = children.Restart(limit=8, window=60.0, pause=0.1)
 SIMULATOR_RESTART: Final = children.Restart(limit=30, window=60.0, pause=0.1, longest=2.0)
 SERVICE_STOPS: Final[children.Stops] = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
+MODULE: Final = (sys.executable, "-P", "-m")
+"""How a process is started; -P, so that nothing is imported from the folder that the user happens to be in."""
 FRONT: Final = frozenset({"services", "front", "gateway"})
 """The processes that carry the gateway."""
 
 
 def simulator(variables: Mapping[str, str], logs: Path) -> children.Program:
     return children.Program(
-        topology.SIMULATOR, [sys.executable, "-m", "orderhub_simulator"], logs / "simulator.log",
+        topology.SIMULATOR, [*MODULE, "orderhub_simulator"], logs / "simulator.log",
         env={**os.environ, **variables}, restart=SIMULATOR_RESTART,
     )  # fmt: skip
 
@@ -38,7 +40,7 @@ def services(
     return [
         children.Program(
             name,
-            [sys.executable, "-m", "orderhub", "run", *carried, "--after", str(after)],
+            [*MODULE, "orderhub", "run", *carried, "--after", str(after)],
             logs / f"{name}.log",
             env={**os.environ, **variables, "ORDERHUB_INSTANCE": f"{os.uname().nodename}-{name}"},
             stops=SERVICE_STOPS,

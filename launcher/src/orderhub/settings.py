@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import PREFIX, CommonSettings, PostgresUrl, RedisUrl, SettingsError, load
+from orderhub_chassis.sources import Given
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -40,12 +41,17 @@ def loaded() -> Settings:
         raise Refused(str(error), Exit.USAGE) from None
 
 
-def given() -> dict[str, str]:
-    """Every variable that the user has set. Raises Refused when the file of settings is no good."""
+def sources() -> dict[str, Given]:
+    """Every variable that is set, and where. Raises Refused when a file of settings is no good."""
     try:
         return chassis.given()
     except SettingsError as error:
         raise Refused(str(error), Exit.USAGE) from None
+
+
+def given() -> dict[str, str]:
+    """The same without where."""
+    return {name: found.value for name, found in sources().items()}
 
 
 def settings_of(service: str) -> type[Any]:

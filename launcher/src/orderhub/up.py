@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -111,6 +111,7 @@ class Launch:
         settings, given = launcher_settings.loaded(), launcher_settings.given()
         self._place.keep_secrets(environment.secrets_wanted(given, self._place.secrets()))
         chosen = environment.choose_ports(self._wishes.port or settings.port)
+        await self._require_servers(settings)
         servers = await self._start_servers(settings)
         variables = environment.of_services(self._place.secret, servers, chosen, self._place.ready, given)
         if unused := environment.unused(variables, given):
@@ -119,6 +120,7 @@ class Launch:
         await self._unless_broken(self._prepare_databases(servers))
         await self._children.start(programs.simulator(variables, self._place.logs))
         await self._unless_broken(self._until_all_ready(chosen))
+        self._tell_unknown(given)
         await self._unless_broken(self._set_up_demo(chosen))
         await self._unless_broken(self._open_gate(chosen))
         self._note(servers, chosen)
@@ -138,6 +140,12 @@ class Launch:
             await task
         finally:
             task.cancel()
+
+    async def _require_servers(self, settings: Settings) -> None:
+        if settings.database_url or settings.redis_url:
+            from orderhub import servers
+
+            await servers.require(settings)
 
     async def _start_servers(self, settings: Settings) -> environment.Servers:
         """PostgreSQL and Redis at once, unless the settings name others."""
@@ -185,6 +193,13 @@ class Launch:
                 if name == topology.SIMULATOR or name.endswith(".health"):
                     await self._until_ready(url)
             details.append(", ".join(f"{name} (pid {pid})" for name, pid in self._children.pids.items()))
+
+    def _tell_unknown(self, given: Mapping[str, str]) -> None:
+        """Only now, since it loads the settings of all services, and those who start have had the processor."""
+        from orderhub import configuration
+
+        if names := configuration.unknown(given):
+            self._out.warn(f"not used, since no part reads it: {', '.join(names)}")
 
     def _close_gates(self) -> None:
         self._place.ready.unlink(missing_ok=True)

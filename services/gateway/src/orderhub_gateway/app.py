@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderhub_chassis import http
+from orderhub_chassis import http, wire
 from orderhub_chassis.calls import InternalTokens
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
 
-from orderhub_gateway import clients, routing, wire
+from orderhub_gateway import clients, routing
 from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
 from orderhub_gateway.limits import Limiter
@@ -77,13 +76,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
 
 
 def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:
-    limits = wire.Limits(settings.target_limit, settings.headers_limit)
     return http.serve(
         edge,
         host=settings.host,
         port=settings.port,
         grace=settings.shutdown_grace.total_seconds(),
-        protocol=functools.partial(wire.Protocol, limits=limits),
+        limits=wire.Limits(settings.target_limit, settings.headers_limit),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         # uvicorn would believe X-Forwarded-For of anybody on this machine; whom to believe is a setting of ours.
         proxy_headers=False,

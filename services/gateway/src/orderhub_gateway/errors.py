@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orderhub_chassis.errors import (
-    Failure,
     FieldError,
+    HttpFailure,
     Invalid,
     Kind,
     RateLimited,
@@ -13,42 +13,8 @@ from orderhub_chassis.errors import (
 )
 
 
-class HttpFailure(Failure):
-    """A refusal whose HTTP status no Kind names."""
-
-    status: int = 400
-
-
 class BadRequest(HttpFailure):
     """The request itself, beside its fields: headers, encoding, framing."""
-
-
-class NoHttp(BadRequest):
-    code = "request.malformed"
-
-    def __init__(self) -> None:
-        super().__init__("this is no HTTP request that can be read")
-
-
-class MethodUnknown(HttpFailure):
-    status, code = 405, "request.method_not_allowed"
-
-    def __init__(self) -> None:
-        super().__init__("no address here takes this method")
-
-
-class TargetTooLong(HttpFailure):
-    status, code = 414, "request.target_too_long"
-
-    def __init__(self) -> None:
-        super().__init__("the address with its query is longer than is taken here")
-
-
-class HeadersTooLarge(HttpFailure):
-    status, code = 431, "request.headers_too_large"
-
-    def __init__(self) -> None:
-        super().__init__("the headers are larger than is taken here")
 
 
 class UnsupportedContent(HttpFailure):

@@ -12,10 +12,9 @@ from typing import Any, Final
 import msgspec
 from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
-from orderhub_chassis.errors import HTTP_STATUS, Failure, FieldError, Unavailable
+from orderhub_chassis.errors import HTTP_STATUS, Failure, FieldError, HttpFailure, Unavailable
 from orderhub_chassis.telemetry import current_traceparent, log, trace_id
 
-from orderhub_gateway.errors import HttpFailure
 from orderhub_gateway.responses import Raw
 
 MEDIA_TYPE: Final = b"application/problem+json"

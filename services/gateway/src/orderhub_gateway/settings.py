@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -13,6 +14,7 @@ from orderhub_chassis.settings import PREFIX, CommonSettings, RedisUrl
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 MIB = 1024 * 1024
 LARGEST_BODY = MAX_MESSAGE - MIB
 """A body goes on in one gRPC message, which holds more than the body."""
@@ -94,3 +96,13 @@ class Settings(CommonSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """As browsers send them (RFC 6454, section 6.2): in small letters, without a path."""
+        if not all(ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError(
+                "must be origins such as https://shop.example, separated by commas, without a path"
+            )
+        return tuple(origin.lower() for origin in value)

@@ -75,3 +75,22 @@ def test_the_largest_batch_of_the_largest_orders_fits_both_ways() -> None:
     )
     outcome = orders_pb2.PlaceOrderOutcome(order=order)
     assert (outcome.ByteSize() + 1000) * most("place_batch") < MAX_MESSAGE
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["zzz", "*", "shop.example", "https://shop.example/", "https://", "https://shop.example:port", "null"],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would let in nobody, and nobody would know why."""
+    monkeypatch.setenv("ORDERHUB_GATEWAY_CORS_ORIGINS", f"https://good.example,{origin}")
+    with pytest.raises(
+        chassis.SettingsError, match=r"^ORDERHUB_GATEWAY_CORS_ORIGINS: must be origins such as"
+    ):
+        chassis.load(Settings, **NEEDED)
+
+
+def test_origins_are_taken_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERHUB_GATEWAY_CORS_ORIGINS", "https://Shop.example, http://127.0.0.1:3000")
+    loaded = chassis.load(Settings, **NEEDED)
+    assert loaded.cors_origins == ("https://shop.example", "http://127.0.0.1:3000")

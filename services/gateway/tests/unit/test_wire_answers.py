@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from orderhub_chassis import http
-from orderhub_gateway import wire
+from orderhub_chassis import http, wire
 
 REQUEST = b"GET /%s HTTP/1.1\r\nhost: x\r\n\r\n"
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
@@ -32,8 +30,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    protocol = functools.partial(wire.Protocol, limits=wire.Limits(1000, 5000))
-    options: dict[str, Any] = {"protocol": protocol, "timeout_keep_alive": KEPT}
+    options: dict[str, Any] = {"limits": wire.Limits(1000, 5000), "timeout_keep_alive": KEPT}
     async with http.serve(app, host="127.0.0.1", port=0, **options) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         yield reader, writer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from orderhub_chassis.errors import Conflict, NotFound, PreconditionFailed, Unprocessable
+from orderhub_chassis.errors import Conflict, FieldError, NotFound, PreconditionFailed, Unprocessable
 
 
 class VendorNotFound(NotFound):
@@ -50,15 +50,17 @@ class VersionMismatch(PreconditionFailed):
 class BelowReserved(Unprocessable):
     code = "inventory.below_reserved"
 
-    def __init__(self, on_hand: int, reserved: int) -> None:
-        super().__init__(f"{on_hand} would be on hand, but {reserved} are reserved by orders")
+    def __init__(self, on_hand: int, reserved: int, pointer: str) -> None:
+        words = f"{on_hand} would be on hand, but {reserved} are reserved by orders"
+        super().__init__(words, errors=(FieldError(pointer, self.code, words),))
 
 
 class TooMuchStock(Unprocessable):
     code = "inventory.stock_too_large"
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"more than {most} cannot be on hand")
+    def __init__(self, most: int, pointer: str) -> None:
+        words = f"more than {most} cannot be on hand"
+        super().__init__(words, errors=(FieldError(pointer, self.code, words),))
 
 
 class CountedByAnimals(Unprocessable):

@@ -261,6 +261,7 @@ async def test_a_count_does_not_overwrite_what_was_sold_since_it_was_looked_at(
     await orders.ask(command)
     below = await refusal(me.ChangeStock(pb.ChangeStockRequest(product_id=fish.id, delta=-4, reason="lost")))
     assert (below.kind, below.code) == (Kind.UNPROCESSABLE, "inventory.below_reserved")
+    assert [e.pointer for e in below.errors] == ["/delta"]
     await orders.ask(commands_pb2.CommitStock(order_id=command.order_id), step=1)
     counted = pb.ChangeStockRequest(product_id=fish.id, set=5, reason="counted", if_version=fish.version)
     assert (await refusal(me.ChangeStock(counted))).kind is Kind.PRECONDITION
@@ -272,7 +273,8 @@ async def test_stock_has_a_limit_and_that_of_individuals_follows_the_animals(
     fish, cat = await make_product(api, vendor), await make_product(api, vendor, a_cat())
     me = api(a_vendor_user(vendor.id))
     huge = pb.ChangeStockRequest(product_id=fish.id, delta=10**12, reason="many")
-    assert (await refusal(me.ChangeStock(huge))).code == "inventory.stock_too_large"
+    refused = await refusal(me.ChangeStock(huge))
+    assert (refused.code, [e.pointer for e in refused.errors]) == ("inventory.stock_too_large", ["/delta"])
     for over in ({"delta": 1}, {"release_quarantine": True}):
         request = pb.ChangeStockRequest(product_id=cat.id, reason="one more", **over)
         assert (await refusal(me.ChangeStock(request))).code == "inventory.counted_by_animals"

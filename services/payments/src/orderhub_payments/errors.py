@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderhub_chassis.errors import Conflict, NotFound, Unprocessable
+from orderhub_chassis.errors import Conflict, FieldError, NotFound, Unprocessable
 
 
 class PaymentNotFound(NotFound):
@@ -20,6 +20,9 @@ class IllegalTransition(Conflict):
 class RefundExceedsCaptured(Unprocessable):
     code = "payments.refund_exceeds_captured"
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, errors=(FieldError("/amount/amount_minor", self.code, detail),))
+
 
 class NotRefundable(Conflict):
     """No money was captured, or all of it has been given back."""
@@ -29,3 +32,6 @@ class NotRefundable(Conflict):
 
 class CurrencyMismatch(Unprocessable):
     code = "payments.currency_mismatch"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, errors=(FieldError("/amount/currency", self.code, detail),))

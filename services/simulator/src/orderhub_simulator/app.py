@@ -16,7 +16,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.migrate import migrate
 from orderhub_chassis.service import Surroundings
 
-from orderhub_simulator.api import Api
+from orderhub_simulator.api.routes import Api
 from orderhub_simulator.settings import Settings
 from orderhub_simulator.writer import Transactions, Writer
 

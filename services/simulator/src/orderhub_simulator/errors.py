@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
+from orderhub_chassis import wire
+from orderhub_chassis.errors import HttpFailure
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,6 +95,31 @@ class MethodNotAllowed(ProviderError):
     def __init__(self, allowed: str) -> None:
         super().__init__(f"this route allows {allowed}")
         self.allowed = allowed
+
+
+class Malformed(ProviderError):
+    http_status, code = 400, "malformed"
+
+
+class TargetTooLong(ProviderError):
+    http_status, code = 414, "target_too_long"
+
+
+class HeadersTooLarge(ProviderError):
+    http_status, code = 431, "headers_too_large"
+
+
+def unreadable(refused: HttpFailure) -> ProviderError:
+    """What is no HTTP that can be read, in this party's own words."""
+    match refused:
+        case wire.MethodUnknown():
+            return MethodNotAllowed("GET, HEAD, POST")
+        case wire.TargetTooLong():
+            return TargetTooLong(refused.detail)
+        case wire.HeadersTooLarge():
+            return HeadersTooLarge(refused.detail)
+        case _:
+            return Malformed(refused.detail)
 
 
 class BodyTooLarge(ProviderError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -365,6 +366,38 @@ WRONG_CALLS = [
 async def test_a_wrong_call_gets_the_right_4xx(client: httpx.AsyncClient) -> None:
     for method, path, headers, expected in WRONG_CALLS:
         assert error_of(await client.request(method, path, headers=headers)) == expected, path
+
+
+UNREADABLE = [
+    (b"hello\r\n\r\n", 400, "malformed"),
+    (b"GET /v1/batch HTTP/1.1\r\nno colon\r\n\r\n", 400, "malformed"),
+    (b"GET /livez HTTP/1.1\r\nno colon\r\n\r\n", 400, "malformed"),
+    (b"FOO /v1/batch HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"),
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "target_too_long"),
+    (b"GET /livez HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431, "headers_too_large"),
+    (
+        b"POST /v1/batch HTTP/1.1\r\nAuthorization: Bearer a-key-for-tests-only\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"xyz\r\n",
+        400,
+        "malformed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "status", "code"), UNREADABLE, ids=range(len(UNREADABLE)))
+async def test_what_is_no_http_is_answered_as_every_other_wrong_call(
+    client: httpx.AsyncClient, request_: bytes, status: int, code: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+    try:
+        writer.write(request_)
+        async with asyncio.timeout(10):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    assert (int(head.split()[1]), json.loads(body)["error"]["code"]) == (status, code)
+    assert b"content-type: application/json" in head.lower()
+    assert b"connection: close" in head.lower()
 
 
 async def test_a_body_of_another_type_or_size_is_refused(client: httpx.AsyncClient) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
+from orderhub_chassis.errors import HttpFailure
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from orderhub_gateway.calling import HttpRequest, parts_of
-from orderhub_gateway.errors import HttpFailure
 from orderhub_gateway.responses import Raw
 
 STATIC: Final = {

@@ -58,10 +58,11 @@ def change_stock(product: Product, stock: Stock, *, to: int, kind: str, reason: 
     """The same amount again is no movement."""
     if product.kind is Kind.INDIVIDUAL:
         raise errors.CountedByAnimals
+    pointer = "/set" if kind == "set" else "/delta"
     if to < stock.reserved:
-        raise errors.BelowReserved(to, stock.reserved)
+        raise errors.BelowReserved(to, stock.reserved, pointer)
     if to > MOST_STOCK:
-        raise errors.TooMuchStock(MOST_STOCK)
+        raise errors.TooMuchStock(MOST_STOCK, pointer)
     if to == stock.on_hand:
         return []
     return [stock.apply(Movement(product.id, kind, to - stock.on_hand, reason=reason))]

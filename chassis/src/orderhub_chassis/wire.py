@@ -1,4 +1,4 @@
-"""Below ASGI: what is no HTTP that the parser takes comes to the edge as a request, to be answered as every other.
+"""Below ASGI: what is no HTTP that the parser takes comes to the app as a request, to be answered as every other.
 
 uvicorn would answer by itself, in plain text and before the requests that came first, and has no limits for a head.
 An answer goes out in one write, and a connection's keep-alive timer is not made anew for each request: together
@@ -15,7 +15,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from httptools import HttpParserInvalidMethodError, parse_url
-from orderhub_chassis.errors import Failure
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_VALUE_RE,
     STATUS_LINE,
@@ -23,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from orderhub_gateway.errors import HeadersTooLarge, MethodUnknown, NoHttp, TargetTooLong
+from orderhub_chassis.errors import HttpFailure
 
 LINGER_SECONDS: Final = 2.0
 SEPARATORS: Final = 4
@@ -31,16 +30,50 @@ SEPARATORS: Final = 4
 REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP/1\.[01]\r?\n")
 
 
+class NoHttp(HttpFailure):
+    code = "request.malformed"
+
+    def __init__(self) -> None:
+        super().__init__("this is no HTTP request that can be read")
+
+
+class MethodUnknown(HttpFailure):
+    status, code = 405, "request.method_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("no address here takes this method")
+
+
+class TargetTooLong(HttpFailure):
+    status, code = 414, "request.target_too_long"
+
+    def __init__(self) -> None:
+        super().__init__("the address with its query is longer than is taken here")
+
+
+class HeadersTooLarge(HttpFailure):
+    status, code = 431, "request.headers_too_large"
+
+    def __init__(self) -> None:
+        super().__init__("the headers are larger than is taken here")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """In bytes: the target of a request, and all lines of its headers together."""
 
-    target: int
-    headers: int
+    target: int = 8192
+    headers: int = 32 * 1024
+
+
+def refusal(scope: Any) -> HttpFailure | None:
+    """What had to be refused of this request; for a body that may become known while it is read."""
+    found: HttpFailure | None = scope.get("refused")
+    return found
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. A refusal is `scope["refused"]`, a Failure, and the last thing on its connection."""
+    """One connection. A refusal is `scope["refused"]`, and the last thing on its connection."""
 
     def __init__(self, *args: Any, limits: Limits, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -50,7 +83,7 @@ class Protocol(HttpToolsProtocol):
         self._unfinished = 0
         """Bytes since the parser last had something whole: a head's begin, a piece of a body."""
         self._latest = b""
-        self._failure: Failure | None = None
+        self._failure: HttpFailure | None = None
         self._idle_since: float | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -160,16 +193,16 @@ class Protocol(HttpToolsProtocol):
         """uvicorn calls this while it handles the parser's error."""
         self._refuse(self._failure or self._refusal(sys.exception()))
 
-    def _refusal(self, error: BaseException | None) -> Failure:
+    def _refusal(self, error: BaseException | None) -> HttpFailure:
         known = not isinstance(error, HttpParserInvalidMethodError)
         return NoHttp() if known or not REQUEST_LINE.match(self._latest) else MethodUnknown()
 
-    def _stop(self, failure: Failure) -> None:
+    def _stop(self, failure: HttpFailure) -> None:
         """Out of a callback of the parser, which then calls `send_400_response`."""
         self._failure = failure
         raise failure
 
-    def _refuse(self, failure: Failure) -> None:
+    def _refuse(self, failure: HttpFailure) -> None:
         self._ended = True
         if not self._in_body:
             self._begin_refused()
