@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from orderhub_chassis import http, metrics, replays
@@ -216,6 +217,9 @@ class Peers:
     async def list(self, call=OPERATOR, **fields):
         return await self.peer.call(self.stub.ListDeadLetters, pb.ListDeadLettersRequest(**fields), call=call)
 
+    async def get(self, id, call=OPERATOR):
+        return await self.peer.call(self.stub.GetDeadLetter, pb.GetDeadLetterRequest(id=id), call=call)
+
     async def replay(self, id, call=OPERATOR, **fields):
         return await self.peer.call(
             self.stub.ReplayDeadLetter, pb.ReplayDeadLetterRequest(id=id, **fields), call=call
@@ -250,6 +254,8 @@ async def test_an_operator_lists_dead_letters_and_replays_them(world, open_payme
         item = rest.items[0]
         assert (item.reason, item.attempts, item.consumer) == ("ArithmeticError: no a", 5, "payments")
         assert item.topic == world.topic.name
+
+        assert await door.get(item.id) == item
 
         still = await door.replay(item.id)
         assert (still.applied, still.error) == (0, "ArithmeticError: no a")
@@ -302,16 +308,27 @@ async def test_dead_letters_are_for_operators_alone(open_payments):
         with pytest.raises(Failure, match="token") as refused:
             await door.replay("x", call=Call())
         assert refused.value.kind is Kind.UNAUTHENTICATED
+        with pytest.raises(Failure, match="operator") as refused:
+            await door.get(str(uuid4()), call=Call(caller=Caller("u", frozenset({"customer"}))))
+        assert refused.value.kind is Kind.FORBIDDEN
+
+
+async def test_a_dead_letter_that_nobody_has_is_not_found(open_payments):
+    async with open_payments() as chassis, dead_letters(chassis) as door:
+        with pytest.raises(Failure, match="no dead letter") as refused:
+            await door.get(str(uuid4()))
+        assert refused.value.kind is Kind.NOT_FOUND
 
 
 @pytest.mark.parametrize(
     ("request_of", "pointer"),
     [
         (lambda door: door.replay("not a uuid"), "/id"),
+        (lambda door: door.get("not a uuid"), "/id"),
         (lambda door: door.list(page=PageRequest(limit=201)), "/query/limit"),
         (lambda door: door.list(page=PageRequest(cursor="forged")), "/query/cursor"),
     ],
-    ids=["id", "limit", "cursor"],
+    ids=["replayed", "shown", "limit", "cursor"],
 )
 async def test_bad_requests_name_the_field(open_payments, request_of, pointer):
     async with open_payments() as chassis, dead_letters(chassis) as door:

@@ -51,6 +51,7 @@ async def until_run_is(operator: Person, order_id: str, state: str) -> Any:
 
 
 async def replayed(operator: Person, letter: Any) -> None:
+    assert await operator.found(f"admin/dead-letters/{letter['id']}") == letter
     path = f"admin/dead-letters/{letter['id']}/replay"
     tried = await operator.done(path, {"dry_run": True})
     assert tried["error"] is None, tried

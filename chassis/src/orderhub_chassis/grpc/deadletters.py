@@ -1,4 +1,4 @@
-"""The operator's door to a consumer's dead letters: list them, replay them."""
+"""The operator's door to a consumer's dead letters: list them, show one, replay it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from orderhub_chassis.consumer import Runner
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Failure, invalid_field
+from orderhub_chassis.replays import DeadLetterNotFound
 
-LIST = """
+WITH_PARKED = """
 select d.*, (select count(*) from dead_letters p where p.consumer = d.consumer and p.topic = d.topic
              and p.key = d.key and p.status = 'parked') as behind
 from dead_letters d
+"""
+LIST = f"""{WITH_PARKED}
 where ($1 = '' or d.status = $1) and d.seq < $2 and d.status <> 'parked'
 order by d.seq desc limit $3
 """
+ONE = f"{WITH_PARKED} where d.id = $1 and d.status <> 'parked'"
 LAST = 2**62
 
 
@@ -43,14 +47,18 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         following = self._cursors.encode(scope, [rows[limit - 1]["seq"]]) if len(rows) > limit else ""
         return pb.ListDeadLettersResponse(items=[_item(row) for row in rows[:limit]], next_cursor=following)
 
+    async def GetDeadLetter(self, request: pb.GetDeadLetterRequest, context: Any) -> pb.DeadLetter:
+        current_call.get().caller.need("operator")
+        row = await self._db.fetchrow(ONE, _uuid(request.id))
+        if row is None:
+            raise DeadLetterNotFound(f"no dead letter {request.id}")
+        return _item(row)
+
     async def ReplayDeadLetter(
         self, request: pb.ReplayDeadLetterRequest, context: Any
     ) -> pb.ReplayDeadLetterResponse:
         current_call.get().caller.need("operator")
-        try:
-            id = UUID(request.id)
-        except ValueError as error:
-            raise invalid_field("/id", "uuid", "is not a UUID") from error
+        id = _uuid(request.id)
         try:
             applied, would_send = await self._runner.replay(id, dry_run=request.dry_run, force=request.force)
         except Failure:
@@ -58,6 +66,13 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         except Exception as error:  # noqa: BLE001 - the operator is told what the handler says today
             return pb.ReplayDeadLetterResponse(error=f"{type(error).__name__}: {error}")
         return pb.ReplayDeadLetterResponse(applied=applied, would_send=would_send)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise invalid_field("/id", "uuid", "is not a UUID") from error
 
 
 def _item(row: Any) -> pb.DeadLetter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,18 +10,30 @@ from google.protobuf.message import Message
 from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
-from orderhub_chassis.messages import Envelope
+from orderhub_chassis.messages import Envelope, Outgoing
 from orderhub_chassis.participant import answering
 from orderhub_contracts.delivery.v1 import commands_pb2 as commands
+from orderhub_contracts.events.v1.records_pb2 import SagaRef
 from orderhub_contracts.topics import DELIVERY_COMMANDS
 
 from orderhub_delivery import metrics, store
-from orderhub_delivery.commands import saga
+from orderhub_delivery.commands import plan, saga
 from orderhub_delivery.commands.saga import State
 from orderhub_delivery.welfare import RuleSet
 
+_judge: Final = answering(saga.plan_delivery)
+
+
+def plan_delivery(state: State, envelope: Envelope, context: Context) -> Iterable[Outgoing]:
+    """What is planned for goods alone has no effect and is the same whenever it is asked: nothing is kept of it."""
+    if not plan.for_goods_alone(envelope.payload.lines):
+        return _judge(state, envelope, context)
+    step = _step_of(envelope)
+    return [participant.reply_message(step, saga.plan_for_goods(state, step.order_id))]
+
+
 HANDLERS: Final[dict[type[Message], Decision[State]]] = {
-    commands.PlanDelivery: answering(saga.plan_delivery),
+    commands.PlanDelivery: plan_delivery,
     commands.BookDelivery: answering(saga.book_delivery),
     commands.ReleaseDelivery: answering(saga.release_delivery),
     commands.CancelBooking: answering(saga.cancel_booking),
@@ -32,7 +44,8 @@ HANDLERS: Final[dict[type[Message], Decision[State]]] = {
 def spec(rules: RuleSet) -> ConsumerSpec[State]:
     async def load(tx: Transaction, envelopes: Sequence[Envelope], _: Context) -> State:
         """Locks the standings of all orders, then the deliveries of those that are more than planned."""
-        standings = await participant.load(tx, {_order_of(envelope) for envelope in envelopes})
+        kept = {_order_of(e) for e in envelopes if not _is_plan_for_goods(e)}
+        standings = await participant.load(tx, kept) if kept else {}
         beyond_plan = {_order_of(e) for e in envelopes if not isinstance(e.payload, commands.PlanDelivery)}
         deliveries = await store.load_orders(tx, beyond_plan) if beyond_plan else {}
         return State(rules, standings, deliveries)
@@ -46,12 +59,21 @@ async def save(tx: Transaction, state: State, _: Context) -> None:
     await store.add_decisions(tx, state.decisions)
 
 
+def _is_plan_for_goods(envelope: Envelope) -> bool:
+    command = envelope.payload
+    return isinstance(command, commands.PlanDelivery) and plan.for_goods_alone(command.lines)
+
+
 def _order_of(envelope: Envelope) -> UUID:
+    return ids.parse(_step_of(envelope).order_id)
+
+
+def _step_of(envelope: Envelope) -> SagaRef:
     """Raises ValueError, which makes a dead letter, where a command and its saga step speak of different orders."""
-    order_id = envelope.payload.order_id
-    if envelope.saga is None or envelope.saga.order_id != order_id:
+    order_id, step = envelope.payload.order_id, envelope.saga
+    if step is None or step.order_id != order_id:
         raise ValueError(f"{envelope.record.type} of order {order_id!r} carries another order's saga step")
-    return ids.parse(order_id)
+    return step
 
 
 def _count(state: State) -> None:

@@ -463,6 +463,13 @@ ADMIN: Final[dict[str, tuple[Example, ...]]] = {
             {"status": "dead"},
         ),
     ),
+    "getDeadLetter": (
+        Example(
+            "unknown", "No service has it", "operator", 404,
+            problem(404, "Not Found", "dead_letters.not_found", "there is no such dead letter"),
+            None, {"dead_letter_id": NOTHING},
+        ),
+    ),
     "replayDeadLetter": (
         Example(
             "refused", "No service has it", "operator", 404,

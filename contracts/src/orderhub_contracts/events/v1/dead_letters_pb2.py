@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from orderhub_contracts.common.v1 import common_pb2 as orderhub_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderhub/events/v1/dead_letters.proto\x12\x12orderhub.events.v1\x1a\x1forderhub/common/v1/common.proto\"\xfa\x01\n\nDeadLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x0c\n\x04type\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\r\n\x05stack\x18\x08 \x01(\t\x12\x10\n\x08\x61ttempts\x18\t \x01(\x05\x12\x0e\n\x06status\x18\n \x01(\t\x12\x12\n\ncreated_at\x18\x0b \x01(\t\x12\x15\n\rparked_behind\x18\x0c \x01(\x05\x12\x13\n\x0btraceparent\x18\r \x01(\t\x12\x0f\n\x07replays\x18\x0e \x01(\x05\"W\n\x16ListDeadLettersRequest\x12-\n\x04page\x18\x01 \x01(\x0b\x32\x1f.orderhub.common.v1.PageRequest\x12\x0e\n\x06status\x18\x02 \x01(\t\"]\n\x17ListDeadLettersResponse\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.orderhub.events.v1.DeadLetter\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"E\n\x17ReplayDeadLetterRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"N\n\x18ReplayDeadLetterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x05\x12\x12\n\nwould_send\x18\x02 \x03(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t2\xee\x01\n\x11\x44\x65\x61\x64LetterService\x12j\n\x0fListDeadLetters\x12*.orderhub.events.v1.ListDeadLettersRequest\x1a+.orderhub.events.v1.ListDeadLettersResponse\x12m\n\x10ReplayDeadLetter\x12+.orderhub.events.v1.ReplayDeadLetterRequest\x1a,.orderhub.events.v1.ReplayDeadLetterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orderhub/events/v1/dead_letters.proto\x12\x12orderhub.events.v1\x1a\x1forderhub/common/v1/common.proto\"\xfa\x01\n\nDeadLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x0c\n\x04type\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\r\n\x05stack\x18\x08 \x01(\t\x12\x10\n\x08\x61ttempts\x18\t \x01(\x05\x12\x0e\n\x06status\x18\n \x01(\t\x12\x12\n\ncreated_at\x18\x0b \x01(\t\x12\x15\n\rparked_behind\x18\x0c \x01(\x05\x12\x13\n\x0btraceparent\x18\r \x01(\t\x12\x0f\n\x07replays\x18\x0e \x01(\x05\"W\n\x16ListDeadLettersRequest\x12-\n\x04page\x18\x01 \x01(\x0b\x32\x1f.orderhub.common.v1.PageRequest\x12\x0e\n\x06status\x18\x02 \x01(\t\"]\n\x17ListDeadLettersResponse\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.orderhub.events.v1.DeadLetter\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"\"\n\x14GetDeadLetterRequest\x12\n\n\x02id\x18\x01 \x01(\t\"E\n\x17ReplayDeadLetterRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"N\n\x18ReplayDeadLetterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x05\x12\x12\n\nwould_send\x18\x02 \x03(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t2\xc9\x02\n\x11\x44\x65\x61\x64LetterService\x12j\n\x0fListDeadLetters\x12*.orderhub.events.v1.ListDeadLettersRequest\x1a+.orderhub.events.v1.ListDeadLettersResponse\x12Y\n\rGetDeadLetter\x12(.orderhub.events.v1.GetDeadLetterRequest\x1a\x1e.orderhub.events.v1.DeadLetter\x12m\n\x10ReplayDeadLetter\x12+.orderhub.events.v1.ReplayDeadLetterRequest\x1a,.orderhub.events.v1.ReplayDeadLetterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDEADLETTERSREQUEST']._serialized_end=434
   _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=436
   _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=529
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=531
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=600
-  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_start=602
-  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_end=680
-  _globals['_DEADLETTERSERVICE']._serialized_start=683
-  _globals['_DEADLETTERSERVICE']._serialized_end=921
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=531
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=565
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=567
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=636
+  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_start=638
+  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_end=716
+  _globals['_DEADLETTERSERVICE']._serialized_start=719
+  _globals['_DEADLETTERSERVICE']._serialized_end=1048
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class DeadLetterServiceStub:
                 request_serializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/orderhub.events.v1.DeadLetterService/GetDeadLetter',
+                request_serializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+                _registered_method=True)
         self.ReplayDeadLetter = channel.unary_unary(
                 '/orderhub.events.v1.DeadLetterService/ReplayDeadLetter',
                 request_serializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.SerializeToString,
@@ -52,6 +57,12 @@ class DeadLetterServiceServicer:
     """
 
     def ListDeadLetters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +83,11 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
                     servicer.ListDeadLetters,
                     request_deserializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=orderhub_dot_events_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
             ),
             'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayDeadLetter,
@@ -107,6 +123,33 @@ class DeadLetterService:
             '/orderhub.events.v1.DeadLetterService/ListDeadLetters',
             orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
             orderhub_dot_events_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.events.v1.DeadLetterService/GetDeadLetter',
+            orderhub_dot_events_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
+            orderhub_dot_events_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

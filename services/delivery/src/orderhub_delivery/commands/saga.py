@@ -44,8 +44,7 @@ Answer = Iterable[Outgoing | SagaReply]
 def plan_delivery(state: State, envelope: Envelope, context: Context) -> Answer:
     command = envelope.payload
     asked = plan.plan_of(command.pickup, command.ship_to, command.lines)
-    if asked is None:
-        return [_planned(command.order_id, _goods_only(state.rules))]
+    assert asked is not None, "a plan for goods alone is answered before"
     judgement = plan.judge(state.rules, asked, at=context.now.date())
     row = plan.decision_row(
         judgement, id=context.new_id(), order_id=ids.parse(command.order_id), now=context.now
@@ -59,8 +58,8 @@ def plan_delivery(state: State, envelope: Envelope, context: Context) -> Answer:
     return [reply]
 
 
-def _goods_only(rules: RuleSet) -> DeliveryPlanned:
-    return DeliveryPlanned(rule_set_hash=rules.hash, verdict=Verdict.ALLOW)
+def plan_for_goods(state: State, order_id: str) -> SagaReply:
+    return _planned(order_id, DeliveryPlanned(rule_set_hash=state.rules.hash, verdict=Verdict.ALLOW))
 
 
 def _planned(order_id: str, result: DeliveryPlanned) -> SagaReply:

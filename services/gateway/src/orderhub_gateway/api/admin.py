@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -194,6 +195,29 @@ async def _dead_letters(
     return answer
 
 
+@get("/admin/dead-letters/{dead_letter_id:uuid}", operation_id="getDeadLetter")
+async def get_dead_letter(request: HttpRequest, dead_letter_id: FromPath[UUID]) -> Response[DeadLetter]:
+    """One that a service has given up, replayed since or not."""
+    message = dead_pb.GetDeadLetterRequest(id=str(dead_letter_id))
+    name, found = await _of_whom_has_it(
+        peers_of(request).consuming, lambda service: service(service.dead_letters.GetDeadLetter, message)
+    )
+    return Json(convert.dead_letter(found, name))
+
+
+async def _of_whom_has_it(
+    services: Mapping[str, Service], ask: Callable[[Service], Awaitable[Any]]
+) -> tuple[str, Any]:
+    """The first answer that is not "not found", with the service's name: ids do not tell whose they are."""
+    for name, service in services.items():
+        try:
+            return name, await ask(service)
+        except Failure as failure:
+            if failure.kind is not Kind.NOT_FOUND:
+                raise
+    raise DeadLetterNotFound("there is no such dead letter")
+
+
 @post(
     "/admin/dead-letters/{dead_letter_id:uuid}/replay",
     dto=JsonBody[ReplayDeadLetter], return_dto=None, operation_id="replayDeadLetter", status_code=200,
@@ -209,14 +233,11 @@ async def replay_dead_letter(
     consuming = peers_of(request).consuming
     data = data or ReplayDeadLetter()
     message = dead_pb.ReplayDeadLetterRequest(id=str(dead_letter_id), dry_run=data.dry_run, force=data.force)
-    for service in [consuming[data.service]] if data.service else consuming.values():
-        try:
-            answer = await service(service.dead_letters.ReplayDeadLetter, message)
-            return Json(convert.replay(answer))
-        except Failure as failure:
-            if failure.kind is not Kind.NOT_FOUND:
-                raise
-    raise DeadLetterNotFound("there is no such dead letter")
+    _, answer = await _of_whom_has_it(
+        {data.service: consuming[data.service]} if data.service else consuming,
+        lambda service: service(service.dead_letters.ReplayDeadLetter, message),
+    )
+    return Json(convert.replay(answer))
 
 
 @get("/admin/ledger", operation_id="listLedger")
@@ -279,6 +300,7 @@ ROUTES: list[Any] = [
     skip_saga,
     force_saga,
     list_dead_letters,
+    get_dead_letter,
     replay_dead_letter,
     list_ledger,
     reconcile,
