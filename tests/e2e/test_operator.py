@@ -51,7 +51,9 @@ async def until_run_is(operator: Person, order_id: str, state: str) -> Any:
 
 
 async def replayed(operator: Person, letter: Any) -> None:
-    assert await operator.found(f"admin/dead-letters/{letter['id']}") == letter
+    shown = await operator.found(f"admin/dead-letters/{letter['id']}")
+    # Messages of the key may have been parked behind it since it was listed.
+    assert shown | {"parked_behind": 0} == letter | {"parked_behind": 0}
     path = f"admin/dead-letters/{letter['id']}/replay"
     tried = await operator.done(path, {"dry_run": True})
     assert tried["error"] is None, tried
