@@ -18,7 +18,7 @@ TABLE = {
     "assignDelivery": "do", "pickUpDelivery": "do", "reportPosition": "d", "handOverDelivery": "do",
     "failDelivery": "do", "cancelDelivery": "vo",
     "releaseOrder": "o", "rejectOrder": "o", "listSagas": "o", "getSaga": "o", "retrySaga": "o",
-    "compensateSaga": "o", "skipSaga": "o", "forceSaga": "o", "listDeadLetters": "o", "replayDeadLetter": "o",
+    "compensateSaga": "o", "skipSaga": "o", "forceSaga": "o", "listDeadLetters": "o", "getDeadLetter": "o", "replayDeadLetter": "o",
     "listLedger": "o", "reconcile": "o", "listUsers": "o", "createUser": "o",
 }  # fmt: skip
 
