@@ -98,7 +98,7 @@ async def test_vendor_and_operator_may_cancel_and_others_do_not_even_see_the_ord
 # --- in the middle of every step --------------------------------------------------------------------------------
 
 
-PLAN, RESERVE = ("plan", "delivery", "saga_standings"), ("reserve", "inventory", "reservations")
+PLAN, RESERVE = ("plan", "delivery", "inbox"), ("reserve", "inventory", "reservations")
 AUTHORIZE, BOOK = ("authorize", "payments", "payments"), ("book", "delivery", "deliveries")
 CAPTURE = ("capture", "payments", "ledger_transactions")
 COMMIT, RELEASE = ("commit", "inventory", "reservations"), ("release", "delivery", "deliveries")

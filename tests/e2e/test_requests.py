@@ -92,7 +92,7 @@ async def test_whoever_waits_gets_the_settled_order(shop: Shop, token: str, stat
 
 async def test_whoever_waits_in_vain_gets_the_accepted_order(shop: Shop) -> None:
     customer, product = await shop.as_("customer"), await shop.product(stock=5)
-    async with shop.hub.held("delivery", "saga_standings"):
+    async with shop.hub.held("delivery", "inbox"):
         answer = await customer.ask_for(of(product), wait="1")
         assert (answer.status_code, answer.json()["status"]) == (202, "PENDING")
         assert answer.headers["preference-applied"] == "wait=1"
