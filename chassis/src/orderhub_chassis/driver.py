@@ -11,9 +11,9 @@ import asyncpg.protocol.protocol as protocol
 ARRAYS = (list, tuple, set)
 """What may be sent as an array. Views of dicts are no arrays here: they are refused with a DataError."""
 
-# For every element of an array the driver asks whether it is itself iterable, by an abstract base class: 0.15-0.6 µs,
-# a tenth of all time under load. The name stands in the driver's module, so plain types answer in a tenth of that.
-# Should a later driver no longer look there, nothing breaks; test_driver.py then says that it has become slower.
+# For every element of an array the driver asks an abstract base class whether it is itself iterable. Plain types answer
+# faster: seven values take 0.65 µs to send instead of 1.6 µs. The name stands in the driver's own module. Should a later
+# driver no longer look there, nothing breaks; test_driver.py then says that it has become slower.
 protocol.IterableABC = ARRAYS
 
 

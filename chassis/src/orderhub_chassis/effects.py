@@ -118,9 +118,7 @@ class Effects(Generic[S]):
         """The dead letter of a key and all that is parked behind it, in order; then the key is free."""
         context, outcome = self._context(), Outcome[S]()
         for entry in await deadletters.waiting(tx, self._spec.name, topic, key):
-            payload = messages.decode(entry.record)
-            if type(payload) in self._spec.handlers:
-                envelope = Envelope(topic, -1, entry.id, entry.record, payload)
+            if envelope := self._envelope(topic, -1, entry.id, entry.record):
                 outcome.states.append(await self._decide(tx, [envelope], context))
                 # The next message of the key has to find what this one wrote.
                 await tx.flush()
@@ -152,24 +150,27 @@ class Effects(Generic[S]):
         """Envelopes of what this consumer handles; undecodable bytes are given up in this transaction."""
         envelopes: list[Envelope] = []
         buried: set[tuple[str, str]] = set()
-        ignores = self._spec.ignores
         for delivery, record in fresh:
-            if ignores is not None and ignores(record):
-                continue
             if buried and (delivery.topic, record.key) in buried:
                 await self._park(tx, delivery.topic, record, outcome, context)
                 continue
             try:
-                payload = messages.decode(record)
+                envelope = self._envelope(delivery.topic, delivery.partition, delivery.batch_id, record)
             except messages.Undecodable as error:
                 await self._bury(tx, delivery.topic, record, Cause(str(error)), outcome, context)
                 buried.add((delivery.topic, record.key))
                 continue
-            if type(payload) in self._spec.handlers:
-                envelopes.append(
-                    Envelope(delivery.topic, delivery.partition, delivery.batch_id, record, payload)
-                )
+            if envelope is not None:
+                envelopes.append(envelope)
         return envelopes
+
+    def _envelope(self, topic: str, partition: int, batch_id: UUID, record: Record) -> Envelope | None:
+        """None for what this consumer has no interest in. Raises Undecodable."""
+        if self._spec.ignores is not None and self._spec.ignores(record):
+            return None
+        payload = messages.decode(record)
+        interests = type(payload) in self._spec.handlers
+        return Envelope(topic, partition, batch_id, record, payload) if interests else None
 
     async def _decide(self, tx: Transaction, envelopes: Sequence[Envelope], context: Context) -> S:
         state = await self._spec.load(tx, envelopes, context)

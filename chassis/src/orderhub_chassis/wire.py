@@ -232,8 +232,9 @@ class Cycle(RequestResponseCycle):
             self._start = message
             return
         start, self._start = self._start, None
-        if start and not message.get("more_body") and _says_its_length(start["headers"]):
-            await self._send_whole(start, message.get("body", b""))
+        body = message.get("body", b"")
+        if start and not message.get("more_body") and _has_length(start["headers"], body):
+            await self._send_whole(start, body)
             return
         if start:
             await super().send(start)
@@ -262,8 +263,9 @@ class Cycle(RequestResponseCycle):
         return b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
 
 
-def _says_its_length(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"content-length" for name, _ in headers)
+def _has_length(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    """The length that is announced is the body's. uvicorn knows what to do with others: a HEAD's, or a mistake."""
+    return any(name == b"content-length" and value == b"%d" % len(body) for name, value in headers)
 
 
 class _Lingering:

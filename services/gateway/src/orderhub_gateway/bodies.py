@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 from litestar.connection import Request
@@ -49,7 +49,7 @@ class _Doubled(Exception):
 class JsonBody(AbstractDTO[T], Generic[T]):
     """Decodes a handler's `data`. As a DTO it takes the bytes themselves; Litestar decodes twice, and leniently."""
 
-    _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}  # noqa: RUF012 - shared on purpose
+    _decoders: ClassVar[dict[Any, msgspec.json.Decoder[Any]]] = {}
 
     @classmethod
     def create_for_field_definition(

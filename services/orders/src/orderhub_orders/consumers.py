@@ -62,4 +62,4 @@ def spec(settled: Callable[[Loaded], None]) -> ConsumerSpec[Loaded]:
         settled(loaded)
         store.remember(loaded, remembered)
 
-    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, saved, told_by_reply)
+    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, after_commit=saved, ignores=told_by_reply)

@@ -16,6 +16,7 @@ from orderhub_orders import sagas
 from orderhub_orders.engine import OVER
 from orderhub_orders.model import Order, Status
 from orderhub_orders.placing import CANDIDATES, AnimalView, Catalogue, ProductView
+from orderhub_orders.store import LIVE
 
 ORDERS = """
 select o.*, (
@@ -26,9 +27,7 @@ from {orders} o
 """
 ONE = ORDERS.format(orders="orders") + "where o.id = $1"
 # Live runs are few, whatever there ever was: read before anything else, never by walking the table until some are found.
-LIVE = (
-    "with live as materialized (select {columns} from saga_runs where state not in ('SUCCEEDED', 'FAILED'))"
-)
+WITH_LIVE = f"with live as materialized (select {{columns}} from saga_runs where {LIVE})"
 OF_LIVE = "live cross join lateral (select * from orders where id = live.order_id offset 0)"
 IN_A_RUN = frozenset({Status.PENDING, Status.ON_HOLD, Status.CANCELLING})
 
@@ -52,7 +51,7 @@ async def orders(
     )
     where, arguments = _conditions(columns, [*filters, before])
     in_a_run = filters[2] in IN_A_RUN
-    begin, table = (LIVE.format(columns="order_id"), OF_LIVE) if in_a_run else ("", "orders")
+    begin, table = (WITH_LIVE.format(columns="order_id"), OF_LIVE) if in_a_run else ("", "orders")
     query = f"{begin} {ORDERS.format(orders=table)} {where} order by o.id desc limit {limit:d}"
     return [_order(row, now) for row in await db.fetch(query, *arguments)]
 
@@ -148,7 +147,7 @@ async def sagas_page(
     """Newest first."""
     where, arguments = _conditions(("state =", "order_id =", "id <"), [state, order_id, before])
     live = state and state not in OVER
-    begin, table = (LIVE.format(columns="*"), "live") if live else ("", "saga_runs")
+    begin, table = (WITH_LIVE.format(columns="*"), "live") if live else ("", "saga_runs")
     query = f"{begin} select * from {table} {where} order by id desc limit {limit:d}"
     return [_saga(row) for row in await db.fetch(query, *arguments)]
 

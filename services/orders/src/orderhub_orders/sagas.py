@@ -9,7 +9,7 @@ from orderhub_chassis import ids
 from orderhub_contracts.common.v1.common_pb2 import Address, Money
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory
-from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
+from orderhub_contracts.orders.v1.replies_pb2 import OUTCOME_FAILED, SagaReply
 from orderhub_contracts.payments.v1 import commands_pb2 as payments
 
 from orderhub_orders.engine import Definition, Run, Step
@@ -108,15 +108,17 @@ PAYMENT_TITLES: Final = {
 
 
 def hear(order: Order, reply: SagaReply) -> None:
-    """What a reply tells of the payment or the delivery, whichever step it answers and however late it comes."""
+    """What a reply tells of the payment or the delivery, whichever step it answers and however late it comes.
+
+    The reason of a failure is that of the state; the reason of a refusal is only the command's.
+    """
+    detail = reply.reason.message if reply.outcome == OUTCOME_FAILED else ""
     if reply.HasField("payment"):
         p = reply.payment
-        hear_payment(order, p.payment_id, p.status, p.version, reply.reason.message)
+        hear_payment(order, p.payment_id, p.status, p.version, detail)
     elif reply.HasField("delivery"):
         d = reply.delivery
-        hear_delivery(
-            order, d.delivery_id, d.status, d.version, picked_up=d.picked_up, detail=reply.reason.message
-        )
+        hear_delivery(order, d.delivery_id, d.status, d.version, picked_up=d.picked_up, detail=detail)
 
 
 def hear_payment(order: Order, payment_id: str, status: str, version: int, detail: str = "") -> None:

@@ -14,7 +14,7 @@ from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.common.v1.common_pb2 import AnimalFacts, Reason
 from orderhub_contracts.events.v1.events_pb2 import AnimalChanged, OrderEvent, ProductChanged, VendorChanged
 
-from orderhub_orders.engine import Run, State
+from orderhub_orders.engine import OVER, Run, State
 from orderhub_orders.model import NO_REASON, Line, Order, Status
 from orderhub_orders.remembered import Remembered, Versions
 
@@ -52,7 +52,8 @@ class Loaded:
         self.live[run.subject_id] = run
 
 
-LIVE = "state not in ('SUCCEEDED', 'FAILED')"
+LIVE = "state not in ({})".format(", ".join(f"'{state}'" for state in State if state in OVER))
+"""A saga run that is not over, in SQL: word for word what the index of the live runs says."""
 LOCK = (
     "select id, xmin, pg_current_xact_id()::xid as by from orders where id = any($1) order by id for update"
 )

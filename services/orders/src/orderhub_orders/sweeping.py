@@ -12,15 +12,15 @@ from orderhub_orders import commands, metrics, store
 from orderhub_orders.engine import OPERATORS_QUEUE, State
 
 BATCH = 200
-DUE = """
+DUE = f"""
 select o.id from orders o join saga_runs r on r.order_id = o.id
-where r.state not in ('SUCCEEDED', 'FAILED') and r.deadline_at <= $1
+where r.{store.LIVE} and r.deadline_at <= $1
 limit $2 for update of o skip locked
 """
-QUEUES = """
+QUEUES = f"""
 select count(*) filter (where state = any($1)) as queue,
     count(*) filter (where state = $2 and created_at < $3) as unknown
-from saga_runs where state not in ('SUCCEEDED', 'FAILED')
+from saga_runs where {store.LIVE}
 """
 
 
