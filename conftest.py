@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ import pytest
 from orderhub import embedded
 from orderhub_chassis import migrate
 from orderhub_chassis.bus import postgres as postgres_bus
+from orderhub_chassis.db import Database
 from orderhub_chassis.settings import ServiceSettings
 
 POSTGRES, REDIS = "ORDERHUB_TEST_POSTGRES", "ORDERHUB_TEST_REDIS"
@@ -133,3 +135,52 @@ def eventually() -> Callable[..., Awaitable[Any]]:
             await asyncio.sleep(0.01)
 
     return poll
+
+
+class Asked:
+    """A database that notes what it is asked."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.questions: list[tuple[str, tuple[Any, ...]]] = []
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        self.questions.append((sql, arguments))
+        return await self._db.fetch(sql, *arguments)
+
+
+@pytest.fixture
+def blocks_read() -> Callable[..., Awaitable[tuple[Any, int]]]:
+    """`found, blocks = await blocks_read(db, ask)`: what `ask(db)` gives, and how many blocks of tables and indexes
+    its questions look at, their cost on any machine: with the plans of the service's sessions and, where those leave
+    the choice to PostgreSQL, with what it keeps for any arguments.
+    """
+
+    async def read(db: Database, ask: Callable[[Any], Awaitable[Any]]) -> tuple[Any, int]:
+        asked = Asked(db)
+        found = await ask(asked)
+        async with db.connection() as connection:
+            if await connection.fetchval("show plan_cache_mode") == "auto":
+                await connection.execute("set plan_cache_mode = force_generic_plan")
+            blocks = [await _blocks(connection, sql, arguments) for sql, arguments in asked.questions]
+            await connection.execute("reset plan_cache_mode")
+        return found, sum(blocks)
+
+    return read
+
+
+async def _blocks(connection: Any, sql: str, arguments: tuple[Any, ...]) -> int:
+    await connection.execute(f"prepare question as {sql}")
+    given = ", ".join(map(_literal, arguments))
+    explain = "explain (analyze, buffers, format json) execute question"
+    (row,) = await connection.fetch(f"{explain}{given and f'({given})'}")
+    await connection.execute("deallocate question")
+    plan = json.loads(row[0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def _literal(argument: Any) -> str:
+    if argument is None:
+        return "null"
+    text = "{" + ",".join(map(str, argument)) + "}" if isinstance(argument, list) else str(argument)
+    return "'" + text.replace("'", "''") + "'"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import asyncpg
 import pytest
-from orderhub_chassis.db import Database
 from orderhub_contracts.inventory.v1 import inventory_pb2 as pb
 from orderhub_inventory.app import Service
 from orderhub_inventory.queries import products as queries
@@ -59,32 +57,8 @@ def explained(rows: list[Any]) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-class Asked:
-    """A database that notes what it is asked."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.questions: list[tuple[str, tuple[Any, ...]]] = []
-
-    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
-        self.questions.append((sql, arguments))
-        return await self._db.fetch(sql, *arguments)
-
-
-async def pages_read(db: Database, wanted: queries.Filter, after: list[Any] | None = None) -> int:
-    """How many blocks of tables and indexes a page of the list looks at: its cost on any machine."""
-    asked: Any = Asked(db)
-    await queries.page(asked, wanted, after, 50)
-    read = 0
-    for sql, arguments in asked.questions:
-        (row,) = await db.fetch(f"explain (analyze, buffers, format json) {sql}", *arguments)
-        plan = json.loads(row[0])[0]["Plan"]
-        read += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return read
-
-
 async def test_no_question_on_a_hundred_thousand_products_scans_them_or_reads_much(
-    full: asyncpg.Connection, service: Service
+    full: asyncpg.Connection, service: Service, blocks_read: Any
 ) -> None:
     """20 ms are some twenty thousand blocks in memory; looking at every product and its stock reads 400,000."""
     db, dear, scanned = service.chassis.db, {}, {}
@@ -95,10 +69,13 @@ async def test_no_question_on_a_hundred_thousand_products_scans_them_or_reads_mu
             plan = explained(await db.fetch(f"explain {sql}", *arguments))
             if "Seq Scan" in plan:
                 scanned[name] = plan
-        dear[name] = await pages_read(db, wanted)
+        _, dear[name] = await blocks_read(db, lambda asked, f=wanted: queries.page(asked, f, None, 50))
     middle = "select price_minor, id from products order by price_minor, id offset 60000 limit 1"
     after = list(await full.fetchrow(middle))
-    dear["far down by price"] = await pages_read(db, queries.Filter(sort="price", q="fish"), after)
+    by_price = queries.Filter(sort="price", q="fish")
+    _, dear["far down by price"] = await blocks_read(
+        db, lambda asked: queries.page(asked, by_price, after, 50)
+    )
     assert scanned == {}
     assert {name: blocks for name, blocks in dear.items() if blocks > 12_000} == {}, dear
     sql, arguments = queries.page_query(queries.Filter(q="discus"), None, 50)

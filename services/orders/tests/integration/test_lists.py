@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +12,7 @@ from orderhub_orders import queries, sweeping
 
 MANY = 100_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-VENDOR = uuid7()
+VENDOR, HELD = uuid7(), UUID(int=50_000)
 # Every thousandth order is held, the oldest customer and vendor have fifty orders, all ids rise.
 FILL = """
 insert into orders (id, customer_id, vendor_id, status, currency, items_minor, total_minor, payment_token, pickup,
@@ -33,35 +30,6 @@ select id, id, 'place_order', 1, case status when 'ON_HOLD' then 'HELD' else 'SU
 LINES = "insert into order_lines select id, 1, id, 'S', 'S', 'good', 1, 1 from orders"
 
 
-class Asked:
-    """A database that notes what it is asked."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.questions: list[tuple[str, tuple[Any, ...]]] = []
-
-    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
-        self.questions.append((sql, arguments))
-        return await self._db.fetch(sql, *arguments)
-
-
-async def pages_read(db: Database, ask: Callable[[Any], Awaitable[list[Any]]]) -> tuple[int, int]:
-    """How many rows are found, and how many blocks that takes with the plan that a session keeps for any arguments."""
-    asked = Asked(db)
-    found = len(await ask(asked))
-    ((sql, arguments),) = asked.questions
-    given = ", ".join("null" if argument is None else f"'{argument}'" for argument in arguments)
-    question = f"explain (analyze, buffers, format json) execute question{given and f'({given})'}"
-    async with db.connection() as connection:
-        await connection.execute("set plan_cache_mode = force_generic_plan")
-        await connection.execute(f"prepare question as {sql}")
-        (row,) = await connection.fetch(question)
-        await connection.execute("deallocate question")
-        await connection.execute("reset plan_cache_mode")
-    plan = json.loads(row[0])[0]["Plan"]
-    return found, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-
-
 @pytest.fixture
 async def full(world) -> Database:
     db = world.service.chassis.db
@@ -71,7 +39,7 @@ async def full(world) -> Database:
     return db
 
 
-async def test_a_page_of_orders_reads_little_whatever_is_asked(full):
+async def test_a_page_of_orders_reads_little_whatever_is_asked(full, blocks_read):
     first, questions = UUID(int=40_000), {}
     for name, filters, before, wanted in (
         ("newest", ["", None, "", None, None], None, 51),
@@ -84,15 +52,15 @@ async def test_a_page_of_orders_reads_little_whatever_is_asked(full):
         ("pending", ["", None, "PENDING", None, None], None, 0),
         ("confirmed", ["", None, "CONFIRMED", NOW, None], None, 51),
     ):
-        shown, read = await pages_read(
+        shown, read = await blocks_read(
             full, lambda db, f=filters, b=before: queries.orders(db, f, b, 51, now=NOW)
         )
-        assert shown == wanted, name
+        assert len(shown) == wanted, name
         questions[name] = read
     assert {name: blocks for name, blocks in questions.items() if blocks > 1500} == {}, questions
 
 
-async def test_a_page_of_saga_runs_reads_little_whatever_is_asked(full):
+async def test_a_page_of_saga_runs_reads_little_whatever_is_asked(full, blocks_read):
     first, questions = UUID(int=40_000), {}
     for name, state, order_id, before, wanted in (
         ("newest", "", None, None, 51),
@@ -104,13 +72,17 @@ async def test_a_page_of_saga_runs_reads_little_whatever_is_asked(full):
         ("succeeded", "SUCCEEDED", None, None, 51),
         ("held, of an order", "HELD", UUID(int=1000), None, 1),
     ):
-        shown, read = await pages_read(
+        shown, read = await blocks_read(
             full, lambda db, s=state, o=order_id, b=before: queries.sagas_page(db, s, o, b, 51)
         )
-        assert shown == wanted, name
+        assert len(shown) == wanted, name
         questions[name] = read
     assert {name: blocks for name, blocks in questions.items() if blocks > 1500} == {}, questions
 
 
-async def test_a_sweep_reads_the_live_runs_alone(full):
-    assert await pages_read(full, lambda db: db.fetch(sweeping.DUE, NOW, sweeping.BATCH)) < (1, 300)
+async def test_a_sweep_reads_the_live_runs_alone(full, blocks_read):
+    """One is due among a hundred that are live; the others' deadlines are over too, and so are they."""
+    await full.execute("update saga_runs set deadline_at = $1 where state <> 'HELD' or id = $2", NOW, HELD)
+    due, read = await blocks_read(full, lambda db: db.fetch(sweeping.DUE, NOW, sweeping.BATCH))
+    assert [row["id"] for row in due] == [HELD]
+    assert read < 300
