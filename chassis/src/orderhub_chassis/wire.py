@@ -254,6 +254,13 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
 
+    async def send_500_response(self) -> None:
+        """uvicorn's says that the connection ends with it, which is read from the headers there and known here."""
+        self.keep_alive, body = False, b"Internal Server Error"
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
     def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         if HEADER_VALUE_RE.search(b"".join([value for _, value in headers])):
             raise RuntimeError("a header's value has a control character")

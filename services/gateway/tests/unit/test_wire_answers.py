@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from orderhub_chassis import http, wire
 
 REQUEST = b"GET /%s HTTP/1.1\r\nhost: x\r\n\r\n"
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
-KEPT = 0.2
+KEPT = 60
+Later = Callable[[float], Awaitable[None]]
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    if scope["path"] == "/slow":
-        await asyncio.sleep(2 * KEPT)
     headers = HEADERS if scope["path"] != "/unmeasured" else HEADERS[:1]
     if scope["path"] == "/forged":
         headers = [*HEADERS, (b"x", b"a\r\nset-cookie: b")]
@@ -28,10 +28,21 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+async def at_once(seconds: float) -> None:
+    """A slow answer is none."""
+
+
 @asynccontextmanager
-async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connection(
+    later: Later = at_once,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def slow_app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await later(2 * KEPT)
+        await app(scope, receive, send)
+
     options: dict[str, Any] = {"limits": wire.Limits(1000, 5000), "timeout_keep_alive": KEPT}
-    async with http.serve(app, host="127.0.0.1", port=0, **options) as port, asyncio.timeout(20):
+    async with http.serve(slow_app, host="127.0.0.1", port=0, **options) as port, asyncio.timeout(5 * KEPT):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         yield reader, writer
         writer.close()
@@ -41,15 +52,30 @@ async def answered(reader: asyncio.StreamReader, ending: bytes = b"\r\n\r\nok") 
     return await reader.readuntil(ending)
 
 
-async def test_a_connection_is_kept_for_its_time_after_each_answer() -> None:
-    loop = asyncio.get_running_loop()
-    async with connection() as (reader, writer):
-        for path in (b"", b"slow", b""):
+@pytest.fixture
+async def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """`await later(seconds)`: so much later by the loop's clock, when all that was due by then is done."""
+    loop, ahead = asyncio.get_running_loop(), [0.0]
+    machine = loop.time
+    monkeypatch.setattr(loop, "time", lambda: machine() + sum(ahead))
+
+    async def later(seconds: float) -> None:
+        ahead.append(seconds)
+        done = loop.create_future()
+        # Timers fire in the order of their times, and this one is the last of those that are due.
+        loop.call_later(0, done.set_result, None)
+        await done
+
+    return later
+
+
+async def test_a_connection_is_kept_for_its_time_after_each_answer(later: Later) -> None:
+    async with connection(later) as (reader, writer):
+        for path, rest in ((b"", 0), (b"slow", 0.6), (b"", 0.6), (b"", 1)):
             writer.write(REQUEST % path)
             assert (await answered(reader)).startswith(b"HTTP/1.1 200 OK\r\ndate: ")
-        since = loop.time()
+            await later(rest * KEPT)
         assert await reader.read() == b""
-        assert loop.time() - since > KEPT / 2
 
 
 async def test_answers_in_pieces_and_of_unknown_length_arrive() -> None:
@@ -60,9 +86,11 @@ async def test_answers_in_pieces_and_of_unknown_length_arrive() -> None:
         assert b"content-length: 2\r\n" in await answered(reader)
 
 
-async def test_a_header_cannot_begin_another_one() -> None:
+async def test_a_header_cannot_begin_another_one_and_the_connection_ends_with_it() -> None:
     async with connection() as (reader, writer):
         writer.write(REQUEST % b"forged")
-        answer = await reader.read()
+        async with asyncio.timeout(KEPT / 2):
+            answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 500 ")
+        assert answer.count(b"connection: close\r\n") == 1
         assert b"set-cookie" not in answer
