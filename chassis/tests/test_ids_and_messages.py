@@ -15,7 +15,6 @@ from orderhub_chassis.messages import (
     batch_from_bytes,
     murmur2,
     pack,
-    pack_records,
     partition_of,
     unpack,
     unplaced,
@@ -102,11 +101,16 @@ record_lists = st.lists(
 )
 
 
+def packed(batch_id, records, time_us=0):
+    unplaced = [(record.key, record.SerializeToString()) for record in records]
+    return pack(batch_id, topics.ORDERS_EVENTS, unplaced, time_us)
+
+
 @given(record_lists)
 def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
     batch_id = ids.uuid7()
     wanted = [(r.key, r.payload) for r in records]
-    parts = unpack(pack_records(batch_id, topics.ORDERS_EVENTS, records).SerializeToString()).parts
+    parts = unpack(packed(batch_id, records).SerializeToString()).parts
     found = [(part.partition, r) for part in parts for r in batch_from_bytes(part.batch).records]
     assert all(partition == partition_of(r.key, 12) for partition, r in found)
     assert [(r.key, r.payload) for _, r in sorted(found, key=lambda f: f[1].index)] == wanted
@@ -120,7 +124,7 @@ def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
 @pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 129, 4_095, 4_096, 16_383, 16_384, 70_000])
 def test_records_of_every_length_are_framed_as_protobuf_frames_them(size):
     batch_id, record = ids.uuid7(), Record(key="k", payload=b"x" * size)
-    (part,) = pack_records(batch_id, topics.ORDERS_EVENTS, [record]).parts
+    (part,) = packed(batch_id, [record]).parts
     record.id = f"{batch_id}.0"
     assert RecordBatch.FromString(part.batch) == RecordBatch(format_version=1, records=[record])
 
@@ -140,8 +144,8 @@ outgoing = st.builds(
 def test_what_is_written_field_by_field_is_the_record_that_protobuf_reads(sent, source, trace, time_us):
     batch_id = ids.uuid7()
     records = [unplaced(m, m.payload.SerializeToString(), source, trace) for m in sent]
-    packed = pack(batch_id, topics.PAYMENTS_COMMANDS, records, time_us)
-    found = {r.index: r for part in packed.parts for r in batch_from_bytes(part.batch).records}
+    parts = pack(batch_id, topics.PAYMENTS_COMMANDS, records, time_us).parts
+    found = {r.index: r for part in parts for r in batch_from_bytes(part.batch).records}
     assert [found[index] for index in range(len(sent))] == [
         Record(
             id=f"{batch_id}.{index}", key=m.key, type="orderhub.payments.v1.CapturePayment", source=source,
@@ -154,9 +158,8 @@ def test_what_is_written_field_by_field_is_the_record_that_protobuf_reads(sent, 
 
 def test_records_that_are_packed_again_forget_the_place_that_they_had():
     first, second = ids.uuid7(), ids.uuid7()
-    packed = pack(first, topics.ORDERS_EVENTS, [("k", Record(key="k", type="t").SerializeToString())] * 3, 7)
-    (part,) = packed.parts
-    again = pack_records(second, topics.ORDERS_EVENTS, batch_from_bytes(part.batch).records[::-1])
+    (part,) = packed(first, [Record(key="k", type="t")] * 3, time_us=7).parts
+    again = packed(second, batch_from_bytes(part.batch).records[::-1])
     assert [(r.id, r.index, r.time_us) for r in batch_from_bytes(again.parts[0].batch).records] == [
         (f"{second}.{n}", n, 7) for n in range(3)
     ]

@@ -76,8 +76,8 @@ def copied(batch: OutboxBatch) -> OutboxBatch:
     records: list[Record] = [
         record for part in batch.parts for record in messages.batch_from_bytes(part.batch).records
     ]
-    fresh = uuid4()
-    return OutboxBatch(fresh, batch.topic, messages.pack_records(fresh, batch.topic, records[::-1]))
+    fresh, unplaced = uuid4(), [(record.key, record.SerializeToString()) for record in records[::-1]]
+    return OutboxBatch(fresh, batch.topic, messages.pack(fresh, batch.topic, unplaced))
 
 
 class JumpingClock:

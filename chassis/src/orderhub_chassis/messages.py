@@ -147,11 +147,6 @@ def pack(
     )
 
 
-def pack_records(batch_id: UUID, topic: topics.Topic, records: Iterable[Record]) -> PartitionedBatch:
-    """As `pack`, for records that exist already; the place that they had before gives way to the new one."""
-    return pack(batch_id, topic, [(record.key, record.SerializeToString()) for record in records])
-
-
 def _tag(message: type[Message], field: str) -> bytes:
     """Number and wire type of a field below number 16: 2 where a length follows, 0 for a varint."""
     found = message.DESCRIPTOR.fields_by_name[field]

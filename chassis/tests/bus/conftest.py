@@ -104,17 +104,17 @@ class Kit:
 
     def batch(self, *pairs: tuple[str, int], topic: Topic | None = None) -> OutboxBatch:
         topic = topic or self.topic
-        records = [
-            Record(
-                key=key,
-                type=CapturePayment.DESCRIPTOR.full_name,
-                subject=str(number),
-                payload=CapturePayment(order_id=key).SerializeToString(),
-            )
-            for key, number in pairs
-        ]
+        records = [(key, self._record(key, number).SerializeToString()) for key, number in pairs]
         batch_id = uuid7()
-        return OutboxBatch(batch_id, topic, messages.pack_records(batch_id, topic, records))
+        return OutboxBatch(batch_id, topic, messages.pack(batch_id, topic, records))
+
+    def _record(self, key: str, number: int) -> Record:
+        return Record(
+            key=key,
+            type=CapturePayment.DESCRIPTOR.full_name,
+            subject=str(number),
+            payload=CapturePayment(order_id=key).SerializeToString(),
+        )
 
     def pairs(self, deliveries: Iterable[Delivery]) -> list[tuple[str, int]]:
         return [(r.key, int(r.subject)) for d in deliveries for r in d.records]
