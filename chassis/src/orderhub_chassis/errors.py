@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 import grpc
 
@@ -116,6 +117,14 @@ def invalid_field(pointer: str, code: str, detail: str) -> Invalid:
     """The usual 400: one field, one reason. An empty pointer is the whole body."""
     words = f"{pointer}: {detail}" if pointer else detail
     return Invalid(words, code=code, errors=(FieldError(pointer, code, detail),))
+
+
+def uuid_field(pointer: str, text: str) -> UUID:
+    """The field as an id. Raises Invalid that names it."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise invalid_field(pointer, "uuid", "is not a UUID") from error
 
 
 GRPC_STATUS: Final[dict[Kind, grpc.StatusCode]] = {

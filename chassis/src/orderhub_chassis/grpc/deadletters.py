@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from orderhub_contracts.events.v1 import dead_letters_pb2 as pb
 from orderhub_contracts.events.v1 import dead_letters_pb2_grpc
@@ -14,7 +13,7 @@ from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.consumer import Runner
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database
-from orderhub_chassis.errors import Failure, invalid_field
+from orderhub_chassis.errors import Failure, uuid_field
 from orderhub_chassis.replays import DeadLetterNotFound
 
 WITH_PARKED = """
@@ -49,7 +48,7 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
 
     async def GetDeadLetter(self, request: pb.GetDeadLetterRequest, context: Any) -> pb.DeadLetter:
         current_call.get().caller.need("operator")
-        row = await self._db.fetchrow(ONE, _uuid(request.id))
+        row = await self._db.fetchrow(ONE, uuid_field("/id", request.id))
         if row is None:
             raise DeadLetterNotFound(f"no dead letter {request.id}")
         return _item(row)
@@ -58,7 +57,7 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         self, request: pb.ReplayDeadLetterRequest, context: Any
     ) -> pb.ReplayDeadLetterResponse:
         current_call.get().caller.need("operator")
-        id = _uuid(request.id)
+        id = uuid_field("/id", request.id)
         try:
             applied, would_send = await self._runner.replay(id, dry_run=request.dry_run, force=request.force)
         except Failure:
@@ -66,13 +65,6 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         except Exception as error:  # noqa: BLE001 - the operator is told what the handler says today
             return pb.ReplayDeadLetterResponse(error=f"{type(error).__name__}: {error}")
         return pb.ReplayDeadLetterResponse(applied=applied, would_send=would_send)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise invalid_field("/id", "uuid", "is not a UUID") from error
 
 
 def _item(row: Any) -> pb.DeadLetter:

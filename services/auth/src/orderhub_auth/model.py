@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
-from orderhub_chassis.errors import FieldError, Invalid, invalid_field
+from orderhub_chassis.errors import invalid_field, uuid_field
 
 ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
@@ -106,12 +106,4 @@ def checked_roles(roles: Collection[str], vendor_id: str) -> tuple[tuple[str, ..
         raise invalid_field("/roles", "enum", f"must be some of {', '.join(sorted(ROLES))}")
     if ("vendor" in roles) != bool(vendor_id):
         raise invalid_field("/vendor_id", "vendor_id", "is needed for the role vendor, and only for it")
-    return tuple(sorted(set(roles))), _uuid_or_none(vendor_id)
-
-
-def _uuid_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError as error:
-        field = FieldError("/vendor_id", "format", "is not a UUID")
-        raise Invalid("/vendor_id: is not a UUID", code="format", errors=(field,)) from error
+    return tuple(sorted(set(roles))), uuid_field("/vendor_id", vendor_id) if vendor_id else None

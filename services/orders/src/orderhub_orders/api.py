@@ -13,7 +13,7 @@ from orderhub_chassis import idempotency
 from orderhub_chassis.calls import Caller, InternalTokens, current_call
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database, Transaction
-from orderhub_chassis.errors import Failure, Unauthenticated, invalid_field
+from orderhub_chassis.errors import Failure, Unauthenticated, invalid_field, uuid_field
 from orderhub_chassis.grpc.server import failure_detail
 from orderhub_chassis.messages import Outgoing
 from orderhub_chassis.telemetry import trace_id
@@ -265,7 +265,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
         limit = page_limit(request.page.limit)
         if request.state and request.state not in STATES:
             raise invalid_field("/query/state", "enum", f"must be one of {', '.join(STATES)}")
-        order_id = _field_uuid("/query/order_id", request.order_id) if request.order_id else None
+        order_id = uuid_field("/query/order_id", request.order_id) if request.order_id else None
         scope = f"sagas:{request.state}|{request.order_id}"
         before = UUID(self._cursors.decode(scope, request.page.cursor)[0]) if request.page.cursor else None
         found = await queries.sagas_page(self._db, request.state, order_id, before, limit + 1)
@@ -315,7 +315,7 @@ def _filters(caller: Caller, request: pb.ListOrdersRequest) -> list[Any]:
     """Who asks narrows what is seen; an operator narrows by choice."""
     if request.status and request.status not in STATUSES:
         raise invalid_field("/query/status", "enum", f"must be one of {', '.join(STATUSES)}")
-    vendor = _field_uuid("/query/vendor_id", request.vendor_id) if request.vendor_id else None
+    vendor = uuid_field("/query/vendor_id", request.vendor_id) if request.vendor_id else None
     customer = request.customer_id
     if not caller.has("operator", "service"):
         if caller.has("vendor"):
@@ -352,10 +352,3 @@ def _saga_uuid(id: str) -> UUID:
         return UUID(id)
     except ValueError as error:
         raise SagaNotFound(f"no saga run {id}") from error
-
-
-def _field_uuid(pointer: str, value: str) -> UUID:
-    try:
-        return UUID(value)
-    except ValueError as error:
-        raise invalid_field(pointer, "uuid", "is not a UUID") from error

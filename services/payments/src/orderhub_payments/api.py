@@ -11,7 +11,7 @@ from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database, Transaction
-from orderhub_chassis.errors import Invalid, invalid_field
+from orderhub_chassis.errors import Invalid, invalid_field, uuid_field
 from orderhub_contracts.payments.v1 import payments_pb2 as pb
 from orderhub_contracts.payments.v1 import payments_pb2_grpc
 
@@ -40,14 +40,14 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Any) -> pb.Payment:
         scope = _scope(current_call.get().caller)
-        row = await queries.payment(self._db, _uuid("/id", request.id), scope)
+        row = await queries.payment(self._db, uuid_field("/id", request.id), scope)
         if row is None:
             raise PaymentNotFound("there is no such payment")
         return _payment(row)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
         caller = current_call.get().caller
-        order_id = _uuid("/query/order_id", request.order_id) if request.order_id else None
+        order_id = uuid_field("/query/order_id", request.order_id) if request.order_id else None
         limit = page_limit(request.page.limit)
         scope = f"payments:{caller.principal}:{request.order_id}"
         before = UUID(self._position(scope, request.page.cursor, str(LAST_ID)))
@@ -60,7 +60,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.Payment:
         call = current_call.get()
         call.caller.need("vendor", "operator")
-        payment_id = _uuid("/payment_id", request.payment_id)
+        payment_id = uuid_field("/payment_id", request.payment_id)
         if not call.idempotency_key:
             raise Invalid("an Idempotency-Key is needed", code="idempotency.key_required")
         _check_refund(request)
@@ -99,7 +99,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
 
     async def ListLedger(self, request: pb.ListLedgerRequest, context: Any) -> pb.ListLedgerResponse:
         current_call.get().caller.need("operator")
-        order_id = _uuid("/query/order_id", request.order_id) if request.order_id else None
+        order_id = uuid_field("/query/order_id", request.order_id) if request.order_id else None
         _text("/query/account", request.account, 200)
         limit = page_limit(request.page.limit)
         scope = f"ledger:{request.account}:{request.order_id}"
@@ -145,13 +145,6 @@ def _own(id: str) -> UUID | None:
         return UUID(id)
     except ValueError:
         return None
-
-
-def _uuid(pointer: str, value: str) -> UUID:
-    try:
-        return UUID(value)
-    except ValueError as error:
-        raise invalid_field(pointer, "uuid", "is not a UUID") from error
 
 
 def _text(pointer: str, value: str, longest: int) -> None:
