@@ -7,14 +7,13 @@ import contextlib
 import functools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from orderhub_chassis import wire
+from orderhub_chassis import problems, wire
 from orderhub_chassis.errors import HttpFailure
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.wire import MethodUnknown
@@ -49,8 +48,9 @@ def health_app(service: str, readiness: Readiness) -> App:
         try:
             status, body, content_type = _probe(service, readiness, _readable(scope))
         except HttpFailure as failure:
-            status, body, content_type = failure.status, _problem(failure), "application/problem+json"
-        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+            body = problems.encoded(failure.status, failure.code, failure.detail)
+            status, content_type = failure.status, problems.MEDIA_TYPE
+        headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
         if status == MethodUnknown.status:
             headers.append((b"allow", METHODS))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -68,29 +68,15 @@ def _readable(scope: Scope) -> str:
     return str(scope["path"])
 
 
-def _problem(failure: HttpFailure) -> bytes:
-    """RFC 9457, as the gateway's, outside of any trace."""
-    problem = {
-        "type": f"urn:orderhub:problem:{failure.code}",
-        "title": HTTPStatus(failure.status).phrase,
-        "status": failure.status,
-        "detail": failure.detail,
-        "code": failure.code,
-        "trace_id": "",
-        "errors": [],
-    }
-    return msgspec.json.encode(problem)
-
-
-def _probe(service: str, readiness: Readiness, path: str) -> tuple[int, bytes, str]:
+def _probe(service: str, readiness: Readiness, path: str) -> tuple[int, bytes, bytes]:
     match path:
         case "/livez":
-            return 200, b'{"status":"alive"}', "application/json"
+            return 200, b'{"status":"alive"}', b"application/json"
         case "/readyz":
             body = {"service": service, "ready": readiness.ok, "reasons": readiness.report()}
-            return (200 if readiness.ok else 503), msgspec.json.encode(body), "application/json"
+            return (200 if readiness.ok else 503), msgspec.json.encode(body), b"application/json"
         case "/metrics":
-            return 200, generate_latest(), CONTENT_TYPE_LATEST
+            return 200, generate_latest(), CONTENT_TYPE_LATEST.encode()
         case _:
             raise NoSuchRoute
 

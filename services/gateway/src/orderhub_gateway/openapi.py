@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
+from orderhub_chassis.problems import Problem
 
 from orderhub_gateway.examples import EXAMPLES, Example
 from orderhub_gateway.policy import ANYBODY, Policy
-from orderhub_gateway.problems import Problem
 from orderhub_gateway.schemas import auth, catalogue, common, deliveries, operator, orders, payments
 
 REFERENCE: Final = "#/components/schemas/"

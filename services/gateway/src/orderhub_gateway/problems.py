@@ -1,26 +1,19 @@
-"""Problems (RFC 9457): how every refusal looks, whoever refuses.
-
-`code` is stable; `type` is the same as a URN. `errors` names fields by JSON pointer (RFC 6901), query parameters
-as `/query/<name>`.
-"""
+"""Whatever a request ends with beside an answer becomes a problem: refusals of ours, of the framework, and bugs."""
 
 from __future__ import annotations
 
-import http
 from typing import Any, Final
 
-import msgspec
 from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
 from orderhub_chassis.errors import HTTP_STATUS, Failure, FieldError, HttpFailure, Unavailable
+from orderhub_chassis.problems import MEDIA_TYPE, encoded
 from orderhub_chassis.telemetry import current_traceparent, log, trace_id
 
 from orderhub_gateway.responses import Raw
 
-MEDIA_TYPE: Final = b"application/problem+json"
 METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 """Of all addresses together: a method that nobody knows was never looked up for one."""
-URN: Final = "urn:orderhub:problem:"
 FRAMEWORK_CODES: Final = {
     400: "request.malformed",
     404: "request.no_such_route",
@@ -32,26 +25,6 @@ FRAMEWORK_WORDS: Final = {
     405: "this address does not take this method",
     413: "the body is larger than this route takes",
 }
-
-
-class FieldProblem(msgspec.Struct, frozen=True):
-    """One field, and what is wrong with it."""
-
-    pointer: str
-    code: str
-    detail: str
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every refusal."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    trace_id: str
-    errors: list[FieldProblem] = []
 
 
 def answer(failure: Failure) -> Raw:
@@ -79,16 +52,8 @@ def raw(
     errors: tuple[FieldError, ...] = (),
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> Raw:
-    problem = Problem(
-        type=URN + code,
-        title=http.HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        code=code,
-        trace_id=trace_id(current_traceparent.get()),
-        errors=[FieldProblem(e.pointer, e.code, e.detail) for e in errors],
-    )
-    return Raw(status, msgspec.json.encode(problem), headers or [], MEDIA_TYPE)
+    trace = trace_id(current_traceparent.get())
+    return Raw(status, encoded(status, code, detail, errors, trace), headers or [], MEDIA_TYPE)
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Raw:
