@@ -181,6 +181,7 @@ class World:
             type=message.payload.DESCRIPTOR.full_name,
             payload=message.payload.SerializeToString(),
             saga=message.saga,
+            actor=message.actor,
             traceparent=message.traceparent,
         )
 

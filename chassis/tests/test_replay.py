@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -145,6 +146,20 @@ async def test_messages_that_the_consumer_does_not_handle_do_not_stop_a_replay(w
         decide.broken.clear()
         assert await living.runner.replay(dead["id"], dry_run=False) == (3, [])
     assert await world.effects() == [("a", 1), ("a", 2)]
+
+
+async def test_a_replay_passes_over_what_the_consumer_ignores_as_a_batch_does(world, eventually, decide):
+    """What is parked was not looked at: it may be undecodable, and nothing is to be done of it."""
+    unreadable = Record(key="a", type="no.such.Message")
+    spec = replace(
+        world.spec(decide), ignores=lambda record: record.type == "no.such.Message" or record.actor == "x"
+    )
+    async with world.running(spec) as living:
+        dead = await a_dead_letter(world, eventually, unreadable, world.command("a", 2, actor="x"), ("a", 3))
+        decide.broken.clear()
+        assert await living.runner.replay(dead["id"], dry_run=False) == (4, [])
+    assert await world.effects() == [("a", 1), ("a", 3)]
+    assert await statuses(world) == ["done"] * 4
 
 
 async def test_undecodable_bytes_stay_dead_until_the_code_knows_them(world, eventually, decide):

@@ -69,14 +69,18 @@ def test_what_was_heard_before_changes_nothing():
     assert (order.payment_status, order.payment_version) == ("S3", 3)
 
 
-def test_a_refusal_brings_its_reason_into_the_history():
-    order, declined = an_order(), PaymentSnapshot(payment_id="p", status="DECLINED", version=1)
-    reason = Reason(code="payments.declined", message="The card was declined.")
-    hear(
-        order,
-        SagaReply(order_id=str(ORDER), outcome=replies_pb2.OUTCOME_FAILED, reason=reason, payment=declined),
-    )
-    assert [(e.kind, e.detail) for e in order.events] == [("payment.declined", "The card was declined.")]
+@pytest.mark.parametrize(
+    ("outcome", "detail"),
+    [(replies_pb2.OUTCOME_FAILED, "It did not work."), (replies_pb2.OUTCOME_REFUSED, "")],
+)
+def test_the_reason_of_a_failure_is_that_of_the_state_and_of_a_refusal_only_the_commands(outcome, detail):
+    order, reason = an_order(), Reason(code="x.no", message="It did not work.")
+    payment = PaymentSnapshot(payment_id="p", status="DECLINED", version=1)
+    delivery = DeliverySnapshot(delivery_id="d", status="FAILED", version=1)
+    for told in ({"payment": payment}, {"delivery": delivery}):
+        hear(order, SagaReply(order_id=str(ORDER), outcome=outcome, reason=reason, **told))
+    facts = [(e.kind, e.detail) for e in order.events]
+    assert facts == [("payment.declined", detail), ("delivery.failed", detail)]
 
 
 def test_a_reply_about_an_order_that_does_not_exist_changes_nothing():
