@@ -21,6 +21,7 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 from orderhub_gateway import problems
+from orderhub_gateway.bodies import escaped
 from orderhub_gateway.deadlines import Deadline
 from orderhub_gateway.errors import (
     BadRequest,
@@ -294,6 +295,13 @@ def check_query(query: bytes) -> None:
         names = [part.partition(b"=")[0] for part in query.split(b"&") if part]
         if doubled := next((name for name in names if names.count(name) > 1), None):
             raise bad_field(f"/query/{doubled.decode('latin-1')}", "doubled", "stands twice in the query")
+
+
+def check_known(query: bytes, known: frozenset[str]) -> None:
+    """Raises a Failure for a parameter that the operation does not have; `check_query` has seen the query before."""
+    for name, _ in parse_qsl(query.decode(), keep_blank_values=True):
+        if name not in known:
+            raise bad_field(f"/query/{escaped(name)}", "unknown", "is no parameter of this operation")
 
 
 def _check_encoding(query: bytes) -> None:

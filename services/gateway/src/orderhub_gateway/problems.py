@@ -10,7 +10,7 @@ from orderhub_chassis.errors import HTTP_STATUS, Failure, FieldError, HttpFailur
 from orderhub_chassis.problems import MEDIA_TYPE, encoded
 from orderhub_chassis.telemetry import current_traceparent, log, trace_id
 
-from orderhub_gateway.responses import Raw
+from orderhub_gateway.responses import Headers, Raw
 
 METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 """Of all addresses together: a method that nobody knows was never looked up for one."""
@@ -50,7 +50,7 @@ def raw(
     code: str,
     detail: str,
     errors: tuple[FieldError, ...] = (),
-    headers: list[tuple[bytes, bytes]] | None = None,
+    headers: Headers | None = None,
 ) -> Raw:
     trace = trace_id(current_traceparent.get())
     return Raw(status, encoded(status, code, detail, errors, trace), headers or [], MEDIA_TYPE)
@@ -71,8 +71,15 @@ def _on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Raw:
     if status >= 500:
         return _on_bug(request, error)
     code, detail = FRAMEWORK_CODES.get(status, f"request.{status}"), FRAMEWORK_WORDS.get(status, error.detail)
-    headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
-    return raw(status, code, detail, headers=headers)
+    return raw(status, code, detail, headers=_headers(error))
+
+
+def _headers(error: HTTPException) -> Headers:
+    """The framework's `Allow` knows nothing of HEAD: the edge makes a GET of it before."""
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if "GET" in headers.get("allow", "").split(", "):
+        headers["allow"] += ", HEAD"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _on_bug(request: Request[Any, Any, Any], error: Exception) -> Raw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from litestar import Litestar, Router
@@ -9,6 +10,7 @@ from litestar.connection import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.routes import HTTPRoute
 from orderhub_chassis.health import Readiness
 
 from orderhub_gateway import problems
@@ -16,11 +18,14 @@ from orderhub_gateway.api import admin, auth, catalogue, deliveries, orders, pay
 from orderhub_gateway.bodies import BodyRequest
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.clients import Peers
+from orderhub_gateway.edge import check_known
 from orderhub_gateway.limits import Limiter
 from orderhub_gateway.openapi import Document
 from orderhub_gateway.policy import Policy as RolePolicy
 from orderhub_gateway.settings import Settings
 
+Operation = tuple[str, str]
+"""The template of a path, and a method."""
 API_ROUTES = [
     *auth.ROUTES,
     *catalogue.ROUTES,
@@ -33,11 +38,15 @@ API_ROUTES = [
 
 def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: Readiness) -> Litestar:
     roles = RolePolicy()
+    declared: dict[Operation, frozenset[str]] = {}
 
     # Not a guard: Litestar copies the handler for each call of one, 6 µs.
     async def permitted(request: Request[Any, Any, Any]) -> None:
         scope: Any = request.scope
-        roles.check(scope["orderhub"].call.caller, scope["path_template"], scope["method"])
+        path, method = scope["path_template"], scope["method"]
+        roles.check(scope["orderhub"].call.caller, path, method)
+        if scope["query_string"]:
+            check_known(scope["query_string"], declared[path, method])
 
     large = Router("/", route_handlers=[catalogue.IMPORT], request_max_body_size=settings.import_limit)
     api = Router("/api/v1", route_handlers=[*API_ROUTES, large], before_request=permitted)
@@ -50,6 +59,16 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
         state=State({"parts": Parts(settings, peers, limiter, readiness)}),
         logging_config=None,
     )
+    declared.update(_query_parameters(app))
     document = Document(app, roles)
     app.state.openapi = lambda: document.bytes
     return app
+
+
+def _query_parameters(app: Litestar) -> Iterator[tuple[Operation, frozenset[str]]]:
+    """What each operation reads of a query, as Litestar has it from the handlers' signatures."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (_, model) in route.route_handler_map.items():
+                names = frozenset(parameter.field_alias for parameter in model.expected_query_params)
+                yield (route.path_format, method), names

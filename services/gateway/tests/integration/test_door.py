@@ -151,11 +151,12 @@ async def test_unknown_addresses_and_wrong_methods_are_problems(api: Any) -> Non
     for path in ("/v1/nothing", "/api/v2/orders", "/nothing", "/api", "/v1/orders/a/b/c", "/v1/orders/%00"):
         assert_problem(await api("GET", path, headers=headers), 404, "request.no_such_route")
     for method, path, allowed in (
-        ("PUT", "/v1/orders", {"GET", "POST"}),
-        ("DELETE", "/v1/orders", {"GET", "POST"}),
+        ("PUT", "/v1/orders", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/v1/orders", {"GET", "HEAD", "POST"}),
         ("GET", "/v1/auth/login", {"POST"}),
         ("GET", "/v1/products/import", {"POST"}),
-        ("TRACE", "/v1/orders", {"GET", "POST"}),
+        ("TRACE", "/v1/orders", {"GET", "HEAD", "POST"}),
+        ("POST", "/livez", {"GET", "HEAD"}),
     ):
         answer = await api(method, path, headers=headers)
         assert_problem(answer, 405, "request.method_not_allowed")
@@ -184,6 +185,33 @@ async def test_a_wrong_query_parameter_is_named(api: Any) -> None:
         answer = await api("GET", f"/v1/orders?{query}", headers=await api.as_("customer"))
         assert answer.status_code == 400, query + answer.text
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_a_query_parameter_that_the_route_does_not_have_is_named(api: Any) -> None:
+    role, key = await api.as_("operator"), {"idempotency-key": "k"}
+    cases: list[Any] = [
+        ("GET", "orders", "limmit=1", "/query/limmit"), ("GET", "orders", "limit=1&Limit=2", "/query/Limit"),
+        ("GET", "orders", "limit=1&x", "/query/x"), ("GET", "orders", "=1", "/query/"),
+        ("GET", "orders", "a/b~c=1", "/query/a~1b~0c"), ("GET", "orders", "gr%C3%B6%C3%9Fe=1", "/query/größe"),
+        ("GET", "products", "order_id=1", "/query/order_id"), ("HEAD", "orders", "limmit=1", None),
+        ("GET", f"orders/{uuid4()}", "expand=lines", "/query/expand"), ("GET", "auth/me", "x=1", "/query/x"),
+        ("POST", "orders", "dry_run=true", "/query/dry_run"), ("POST", "auth/login", "x=1", "/query/x"),
+        ("POST", f"orders/{uuid4()}/cancel", "x=1", "/query/x"), ("DELETE", f"products/{uuid4()}", "x=1", "/query/x"),
+    ]  # fmt: skip
+    for method, path, query, pointer in cases:
+        body = {"json": ORDER} if method == "POST" else {}
+        roles = await api.as_("customer") if path.startswith("orders") else role
+        answer = await api(method, f"/v1/{path}?{query}", headers=roles | key, **body)
+        assert answer.status_code == 400, (method, path, query, answer.text)
+        if pointer is not None:
+            problem = assert_problem(answer, 400, "request.unknown", pointer)
+            assert problem["errors"][0]["code"] == "unknown"
+
+
+async def test_who_may_not_ask_at_all_is_told_that_first(api: Any) -> None:
+    assert_problem(await api("GET", "/v1/orders?limmit=1"), 401, "auth.unauthenticated")
+    courier = await api.as_("courier")
+    assert_problem(await api("GET", "/v1/admin/sagas?limmit=1", headers=courier), 403, "auth.forbidden")
 
 
 async def test_a_query_that_is_no_utf_8_is_refused(api: Any) -> None:
