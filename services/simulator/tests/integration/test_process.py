@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import httpx
@@ -21,8 +22,7 @@ from orderhub_simulator.app import build
 from orderhub_simulator.settings import Settings
 
 API_KEY = "a-key-for-tests-only"
-BODY = {"amount_minor": 1000, "currency": "EUR", "token": "tok_ok", "reference": "order-1"}
-ClientOf = Callable[[str], httpx.AsyncClient]
+ClientOf = Callable[[str], Any]
 
 
 @dataclass
@@ -73,18 +73,12 @@ async def started(variables: dict[str, str]) -> AsyncIterator[Running]:
         await process.communicate()
 
 
-async def authorize(client: httpx.AsyncClient, key: str, token: str = "tok_ok") -> httpx.Response:
-    return await client.post(
-        "/v1/authorizations", json={**BODY, "token": token}, headers={"idempotency-key": key}
-    )
-
-
 async def test_after_kill_9_between_effect_and_answer_the_same_key_tells_the_one_effect(
     database_url: str, client_of: ClientOf, sql: asyncpg.Connection
 ) -> None:
     variables = environment(database_url, TIMEOUT_SECONDS="300")
     async with started(variables) as first, client_of(first.url) as client:
-        waiting = asyncio.create_task(authorize(client, "k1", "tok_timeout"))
+        waiting = asyncio.create_task(client.authorize("k1", token="tok_timeout"))
         async with asyncio.timeout(20):
             while not await sql.fetchval("SELECT count(*) FROM operations"):
                 pass
@@ -93,7 +87,7 @@ async def test_after_kill_9_between_effect_and_answer_the_same_key_tells_the_one
             await waiting
     async with started(variables) as second, client_of(second.url) as client:
         told = (await client.get("/v1/operations/k1")).json()
-        again = await authorize(client, "k1", "tok_timeout")
+        again = await client.authorize("k1", token="tok_timeout")
         assert (again.status_code, again.json()) == (200, told["body"])
     assert await sql.fetchval("SELECT count(*) FROM authorizations") == 1
 
@@ -103,11 +97,11 @@ async def test_kill_9_under_load_loses_nothing_that_was_answered(
 ) -> None:
     variables, answered, enough = environment(database_url), {}, asyncio.Event()
 
-    async def keep_asking(client: httpx.AsyncClient, worker: int) -> None:
+    async def keep_asking(client: Any, worker: int) -> None:
         for number in range(10_000):
             key = f"{worker}-{number}"
             try:
-                answered[key] = (await authorize(client, key)).json()["id"]
+                answered[key] = (await client.authorize(key)).json()["id"]
                 if len(answered) >= 200:
                     enough.set()
             except httpx.HTTPError:
@@ -121,7 +115,7 @@ async def test_kill_9_under_load_loses_nothing_that_was_answered(
         await asyncio.gather(*asking)
     async with started(variables) as second, client_of(second.url) as client:
         for key, known in answered.items():
-            assert (await authorize(client, key)).json()["id"] == known
+            assert (await client.authorize(key)).json()["id"] == known
     orphans = "SELECT count(*) FROM authorizations a WHERE NOT EXISTS (SELECT 1 FROM operations WHERE body::json->>'id' = a.id::text)"
     assert await sql.fetchval(orphans) == 0
 
@@ -133,7 +127,7 @@ async def test_sigterm_finishes_what_is_under_way_and_exits_0(
         started(environment(database_url, TIMEOUT_SECONDS="0.5")) as running,
         client_of(running.url) as client,
     ):
-        waiting = asyncio.create_task(authorize(client, "k1", "tok_timeout"))
+        waiting = asyncio.create_task(client.authorize("k1", token="tok_timeout"))
         async with asyncio.timeout(20):
             while not await sql.fetchval("SELECT count(*) FROM operations"):
                 pass
@@ -148,7 +142,7 @@ async def test_a_second_signal_ends_at_once(
         started(environment(database_url, TIMEOUT_SECONDS="300")) as running,
         client_of(running.url) as client,
     ):
-        waiting = asyncio.create_task(authorize(client, "k1", "tok_timeout"))
+        waiting = asyncio.create_task(client.authorize("k1", token="tok_timeout"))
         async with asyncio.timeout(20):
             while not await sql.fetchval("SELECT count(*) FROM operations"):
                 pass
@@ -193,7 +187,7 @@ async def test_a_writer_that_dies_ends_the_service_with_its_reason(
     brief = settings.model_copy(update={"shutdown_grace": timedelta(seconds=1)})
     with pytest.raises(ZeroDivisionError):
         async with build(brief) as service, client_of(service.url) as client:
-            await authorize(client, "k1")
+            await client.authorize("k1")
 
 
 async def test_a_used_port_stops_the_start_with_one_line_that_names_it(database_url: str) -> None:
