@@ -20,26 +20,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import product as ours  # noqa: E402
 import report  # noqa: E402
+from orderhub import topology  # noqa: E402
 
-WATCHED = (
-    "core",
-    "front",
-    "services",
-    "simulator",
-    "orders",
-    "inventory",
-    "payments",
-    "delivery",
-    "gateway",
-    "auth",
-)
+WATCHED = {topology.SIMULATOR, *(process for groups in topology.GROUPS.values() for process in groups)}
 DURATION = re.compile(
     r" \[(?P<pid>\d+)\] \S*@(?P<db>\S+) LOG:  duration: (?P<ms>[\d.]+) ms(?:  (?P<what>parse|bind|execute|statement)"
     r"[^:]*: (?P<sql>.*))?"
@@ -79,7 +69,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=3000)
     parser.add_argument("--in-flight", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=100.0)
-    parser.add_argument("--processes", choices=("1", "2", "per-service"))
+    parser.add_argument("--processes", choices=get_args(topology.Processes))
     parser.add_argument("--top", type=int, default=25)
     parser.add_argument("--no-sql", dest="sql", action="store_false", help="leave the SQL log off")
     return parser.parse_args()

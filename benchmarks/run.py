@@ -17,13 +17,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import product as ours  # noqa: E402
 import report  # noqa: E402
-from orderhub import embedded  # noqa: E402
+from orderhub import embedded, topology  # noqa: E402
 from peers import measure as peers  # noqa: E402
 
 PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "memory")
@@ -237,7 +238,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="how often (3); the table shows medians")
     parser.add_argument("--in-flight", type=int, help="orders not yet settled at once in the saga run")
     parser.add_argument("--orders", type=int, help="orders of the saga run")
-    parser.add_argument("--processes", choices=("1", "2", "per-service"), help="as of `orderhub up`")
+    parser.add_argument("--processes", choices=get_args(topology.Processes), help="as of `orderhub up`")
     parser.add_argument("--folder", type=Path, help="where the data folders go; they are removed afterwards")
     parser.add_argument("--keep", action="store_true", help="keep them")
     found = parser.parse_args()

@@ -97,12 +97,16 @@ def test_a_document_that_is_behind_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_process_carries_each_service_once() -> None:
     for processes in get_args(topology.Processes):
-        carried = [name for names in topology.groups(processes).values() for name in names]
+        carried = [name for names in topology.GROUPS[processes].values() for name in names]
         assert sorted(carried) == sorted(topology.NAMES)
 
 
 def test_the_door_closes_first_and_the_provider_last() -> None:
-    assert programs.stop_order(["simulator", "core", "front"]) == [["front"], ["core"], ["simulator"]]
+    assert programs.stop_order(["simulator", "orders", "front", "participants"]) == [
+        ["front"],
+        ["orders", "participants"],
+        ["simulator"],
+    ]
     assert programs.stop_order(["simulator", "orders", "gateway"]) == [["gateway"], ["orders"], ["simulator"]]
 
 

@@ -60,12 +60,12 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_an_installation_lives_through_stops_and_crashes(folder: Path) -> None:
-    product = Product(folder, processes="2")
+    product = Product(folder, processes="3")
     with product:
         users = demo_is_complete(product)
         order = product.json("order", "place", "--sku", "GOOD-HEATPK", "--wait", "20")
         assert order["status"] == "CONFIRMED"
-        everything_is_ready(product, {"simulator", "core", "front", "postgres", "redis"})
+        everything_is_ready(product, {"simulator", "participants", "orders", "front", "postgres", "redis"})
         a_second_up_is_refused(product)
         reset_is_refused(product)
         dead_processes_come_back(product)
@@ -74,7 +74,7 @@ def test_an_installation_lives_through_stops_and_crashes(folder: Path) -> None:
         age_the_pup(product, days=10)
         assert product.json("check")["clean"] is True
         said = stopped_by_down(product)
-        assert "core" in said
+        assert "participants" in said
         assert "it is started again" in said
     assert processes_of(folder) == []
     assert product.run("status").returncode == Exit.NOT_NOW
@@ -129,7 +129,7 @@ def reset_is_refused(product: Product) -> None:
 
 def dead_processes_come_back(product: Product) -> None:
     """A killed process is started again under another pid, and orders go through as before."""
-    names = ("core", "simulator")
+    names = ("participants", "orders", "simulator")
     before = pids(product)
     for name in names:
         os.kill(before[name], signal.SIGKILL)
@@ -227,8 +227,8 @@ def test_a_used_port_is_one_line_and_leaves_nothing(folder: Path) -> None:
 
 
 def test_a_port_that_is_taken_while_the_product_starts_is_the_reason_that_is_given(folder: Path) -> None:
-    product = Product(folder, processes="2")
-    command = [sys.executable, "-m", "orderhub", "up", "--port", str(product.port), "--processes", "2"]
+    product = Product(folder, processes="3")
+    command = [sys.executable, "-m", "orderhub", "up", "--port", str(product.port), "--processes", "3"]
     up = subprocess.Popen(
         command, env=product.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

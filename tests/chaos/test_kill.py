@@ -37,7 +37,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installatio
 
 @pytest.mark.parametrize(
     ("home", "kill"),
-    [("2", Installation.kill_launcher), ("1", Installation.kill_everything)],
+    [("3", Installation.kill_launcher), ("1", Installation.kill_everything)],
     ids=["the-launcher", "everything"],
     indirect=["home"],
 )

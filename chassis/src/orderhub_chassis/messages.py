@@ -109,13 +109,14 @@ def unplaced(message: Outgoing, payload: bytes, source: str, traceparent: str) -
     """
     key, trace = message.key.encode(), traceparent.encode()
     type_and_source = _type_and_source(message.payload.DESCRIPTOR.full_name, source)
+    length = _LENGTHS
     fields = [
-        _KEY, _length(len(key)), key, type_and_source,
-        _PAYLOAD, _length(len(payload)), payload, _TRACEPARENT, _length(len(trace)), trace,
+        _KEY, length[len(key)], key, type_and_source,
+        _PAYLOAD, length[len(payload)], payload, _TRACEPARENT, length[len(trace)], trace,
     ]  # fmt: skip
     if message.saga is not None:
         saga = message.saga.SerializeToString()
-        fields += (_SAGA, _length(len(saga)), saga)
+        fields += (_SAGA, length[len(saga)], saga)
     if message.vendor_id or message.actor:
         fields.append(Record(vendor_id=message.vendor_id, actor=message.actor).SerializeToString())
     return message.key, b"".join(fields)
@@ -128,13 +129,13 @@ def pack(
 
     The id of a record is its batch's and its place in it: unique, and no randomness per message.
     """
-    id, time = f"{batch_id}.", Record(time_us=time_us).SerializeToString()
+    id, time, length = f"{batch_id}.", Record(time_us=time_us).SerializeToString(), _LENGTHS
     parts: dict[int, list[bytes]] = {}
     for index, (key, record) in enumerate(records):
         name = f"{id}{index}".encode()
-        place = b"".join((_ID, _length(len(name)), name, _INDEX, _length(index), time))
+        place = b"".join((_ID, length[len(name)], name, _INDEX, length[index], time))
         parts.setdefault(partition_of(key, topic.partitions), []).extend(
-            (_RECORD, _length(len(record) + len(place)), record, place)
+            (_RECORD, length[len(record) + len(place)], record, place)
         )
     return PartitionedBatch(
         format_version=FORMAT_VERSION,
@@ -164,11 +165,14 @@ def _varint(value: int) -> bytes:
     return bytes(groups)
 
 
-_SHORT: Final = [_varint(value) for value in range(4096)]
+class _Lengths(dict[int, bytes]):
+    """The varint of each length up to a few kilobytes, which nearly all are; of a longer one as it comes."""
+
+    def __missing__(self, value: int) -> bytes:
+        return _varint(value)
 
 
-def _length(value: int) -> bytes:
-    return _SHORT[value] if value < len(_SHORT) else _varint(value)
+_LENGTHS: Final = _Lengths((value, _varint(value)) for value in range(4096))
 
 
 @cache

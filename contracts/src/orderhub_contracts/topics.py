@@ -25,9 +25,9 @@ MAX_MESSAGE_BYTES: Final = 900 * 1024
 """Below the 1 MiB that a Kafka broker takes by default, with room for headers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Topic:
-    """One row of the table. `key` names the field of every message that decides the partition."""
+    """One row of the table, equal to itself alone. `key` names the field of every message that decides the partition."""
 
     name: str
     messages: tuple[type[Message], ...]

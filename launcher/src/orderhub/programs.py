@@ -19,7 +19,12 @@ SIMULATOR_RESTART: Final = children.Restart(limit=30, window=60.0, pause=0.1, lo
 SERVICE_STOPS: Final[children.Stops] = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
 MODULE: Final = (sys.executable, "-P", "-m")
 """How a process is started; -P, so that nothing is imported from the folder that the user happens to be in."""
-FRONT: Final = frozenset({"services", "front", "gateway"})
+FRONT: Final = frozenset(
+    process
+    for groups in topology.GROUPS.values()
+    for process, carried in groups.items()
+    if "gateway" in carried
+)
 """The processes that carry the gateway."""
 
 
@@ -46,7 +51,7 @@ def services(
             stops=SERVICE_STOPS,
             restart=SERVICE_RESTART,
         )
-        for name, carried in topology.groups(processes).items()
+        for name, carried in topology.GROUPS[processes].items()
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import PREFIX, CommonSettings, PostgresUrl, RedisUrl, SettingsError, load
@@ -11,6 +11,7 @@ from orderhub_chassis.sources import Given
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from orderhub import topology
 from orderhub.exits import Exit, Refused
 
 
@@ -22,8 +23,8 @@ class Settings(CommonSettings):
 
     home: str = Field("", description="The data folder; `.orderhub` of the checkout where it is not set.")
     port: int = Field(8080, ge=1, le=65535, description="Port of the gateway on 127.0.0.1.")
-    processes: Literal["1", "2", "per-service"] = Field(
-        "2", description="How the services share processes: all in one, two groups, or each its own."
+    processes: topology.Processes = Field(
+        "3", description="How the services share processes: all in one, two or three groups, or each its own."
     )
     database_url: PostgresUrl | None = Field(
         None,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Processes = Literal["1", "2", "per-service"]
+Processes = Literal["1", "2", "3", "per-service"]
 
 MESSAGING: Final = "orderhub_chassis"
 BUS_PACKAGE: Final = "orderhub_chassis.bus"
@@ -54,11 +54,13 @@ MIGRATIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """Database → packages whose migrations it carries."""
 
 
-def groups(processes: Processes) -> dict[str, tuple[str, ...]]:
-    """Process name → services in it. What the user waits for (gateway, auth) is apart from what works behind."""
-    if processes == "1":
-        return {"services": NAMES}
-    if processes == "2":
-        front = ("auth", "gateway")
-        return {"core": tuple(name for name in NAMES if name not in front), "front": front}
-    return {name: (name,) for name in NAMES}
+FRONT: Final = ("auth", "gateway")
+PARTICIPANTS: Final = ("inventory", "payments", "delivery")
+GROUPS: Final[Mapping[Processes, Mapping[str, tuple[str, ...]]]] = {
+    "1": {"services": NAMES},
+    "2": {"core": (*PARTICIPANTS, "orders"), "front": FRONT},
+    "3": {"participants": PARTICIPANTS, "orders": ("orders",), "front": FRONT},
+    "per-service": {name: (name,) for name in NAMES},
+}
+"""Process name → services in it. What the user waits for (gateway, auth) is apart from what works behind; the sagas'
+messages are half the work of an order, and their participants' the other half."""

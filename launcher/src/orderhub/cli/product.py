@@ -21,7 +21,7 @@ def up(
     port
         Port of the gateway on 127.0.0.1 (8080).
     processes
-        All services in one process, in two, or each in its own (2).
+        All services in one process, in two or three, or each in its own (3).
     """
     from orderhub import up as upping
 
