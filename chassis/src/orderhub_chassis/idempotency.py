@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 import asyncpg
+import msgspec
 from google.protobuf.message import Message
 
 from orderhub_chassis.calls import Call
@@ -48,15 +48,13 @@ class KeyInFlight(Conflict):
     code = "idempotency.in_flight"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     principal: str
     route: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     fingerprint: bytes
     response: bytes
 

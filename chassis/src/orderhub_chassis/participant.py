@@ -7,7 +7,6 @@ and its definite answers. Transient answers are not stored, so a retry of the co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -25,13 +24,12 @@ from orderhub_chassis.messages import Envelope, Outgoing
 STALE_EPOCH = "saga.stale_epoch"
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(msgspec.Struct):
     """One order as this participant knows it in terms of sagas."""
 
     order_id: UUID
     epoch: int = 0
-    answers: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, bytes] = msgspec.field(default_factory=dict)
     changed: bool = False
     kept: bool = False
 

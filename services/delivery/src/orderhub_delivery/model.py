@@ -5,11 +5,13 @@ happened before, or raises and changes nothing. No I/O, clock or ids inside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from orderhub_delivery import errors
 
@@ -36,8 +38,7 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far a courier's clock may be ahead; without a limit one wrong report would hide all later ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One public fact about a delivery; `final` says that no further attempt follows."""
 
     kind: str
@@ -45,8 +46,7 @@ class Change:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(msgspec.Struct, frozen=True):
     """What is to be brought from where to where. Addresses are serialised `common.v1.Address`."""
 
     order_id: UUID
@@ -58,15 +58,13 @@ class Booking:
     distance_km: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True):
     lat: float
     lon: float
     at: datetime
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct):
     """`held`: no courier may see it yet. `closed`: a saga has ended it, no other delivery of the order follows."""
 
     id: UUID
@@ -90,8 +88,8 @@ class Delivery:
     reason_code: str = ""
     reason_message: str = ""
     position: Position | None = None
-    new: bool = field(default=False, compare=False)
-    changed: bool = field(default=False, compare=False)
+    new: bool = False
+    changed: bool = False
 
     @property
     def live(self) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis.db import Database
 
 from orderhub_delivery import store
 from orderhub_delivery.model import Delivery, Scope, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A page of a list: newest first, only ids below `before`."""
 
     scope: Scope

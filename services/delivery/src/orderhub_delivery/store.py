@@ -57,7 +57,7 @@ _CHANGING = ("eta_at", "status", "held", "closed", "picked_up", "version", "cour
 _REASON = ("reason_code", "reason_message")
 ALL: Final = attrgetter(*_CONSTANT, "created_at", "updated_at", *_CHANGING, *_REASON)
 CHANGED: Final = attrgetter("id", "updated_at", *_CHANGING, *_REASON)
-ALL_OF_DECISION: Final = attrgetter(*DecisionRow.__slots__)
+ALL_OF_DECISION: Final = attrgetter(*DecisionRow.__struct_fields__)
 
 
 async def load_orders(tx: Transaction, order_ids: Iterable[UUID]) -> dict[UUID, list[Delivery]]:

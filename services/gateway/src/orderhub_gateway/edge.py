@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+import msgspec
 from orderhub_chassis import metrics as chassis_metrics
 from orderhub_chassis.calls import ANONYMOUS, Call, Caller, current_call
 from orderhub_chassis.errors import Failure
@@ -78,8 +78,7 @@ PREFLIGHT: Final = Raw(
 )
 
 
-@dataclass(slots=True)
-class Context:
+class Context(msgspec.Struct):
     """One request, as the routes see it: `scope["orderhub"]`. `headers` go out with whatever answers it."""
 
     call: Call

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from orderhub_chassis.batching import Batcher
 from orderhub_chassis.telemetry import log
 from redis.asyncio import Redis
@@ -107,8 +108,7 @@ class _Local:
     tat: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(msgspec.Struct, frozen=True):
     policy: Policy
     key: str
     want: int

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis import idempotency
 from orderhub_chassis.calls import Caller, InternalTokens, current_call
 from orderhub_chassis.cursors import Cursors, page_limit
@@ -41,8 +41,7 @@ ACTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One request of a batch with its caller."""
 
     item: pb.PlaceOrderItem

@@ -11,12 +11,12 @@ All functions are pure over a loaded run and its subject; they change both in pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
 from google.protobuf.message import Message
 from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.common.v1.common_pb2 import Reason
@@ -58,8 +58,7 @@ class Subject(Protocol):
 T = TypeVar("T", bound=Subject)
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One run of a definition. `step` is the step under way, forward or backward."""
 
     id: UUID
@@ -76,7 +75,7 @@ class Run:
     # When the run last moved: the command of the step under way was sent then.
     moved_at: datetime
     stop_requested: bool = False
-    reason: Reason = field(default_factory=Reason)
+    reason: Reason = msgspec.field(default_factory=Reason)
     changed: bool = True
 
     @property
@@ -84,8 +83,7 @@ class Run:
         return self.state in OVER
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[T]):
+class Step(msgspec.Struct, Generic[T], frozen=True):
     """One row of a saga's table.
 
     `command` and `compensation` make the message from the subject; `on_success` tells the subject what else the
@@ -105,8 +103,7 @@ class Step(Generic[T]):
             self.on_success(subject, reply)
 
 
-@dataclass(frozen=True, slots=True)
-class Definition(Generic[T]):
+class Definition(msgspec.Struct, Generic[T], frozen=True):
     """A saga as a table that can be read; `finished` and `undone` put its end into the subject."""
 
     name: str

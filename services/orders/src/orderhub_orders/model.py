@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from orderhub_contracts.common.v1.common_pb2 import AnimalFacts, Reason
 
 from orderhub_orders.errors import IllegalTransition
@@ -42,8 +42,7 @@ LEGAL: Final[dict[Status, frozenset[Status]]] = {
 }
 
 
-@dataclass(slots=True)
-class Line:
+class Line(msgspec.Struct):
     """A line at the price of its acceptance. `candidates` are what the rules have to look at."""
 
     line_no: int
@@ -53,7 +52,7 @@ class Line:
     kind: str
     quantity: int
     unit_price_minor: int
-    candidates: list[AnimalFacts] = field(default_factory=list)
+    candidates: list[AnimalFacts] = msgspec.field(default_factory=list)
     allowed_animals: list[UUID] | None = None
     animal_id: UUID | None = None
     animal_species: str = ""
@@ -65,8 +64,7 @@ class Line:
         return self.quantity * self.unit_price_minor
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One public fact in the order's history."""
 
     seq: int
@@ -78,8 +76,7 @@ class Event:
     status: str
 
 
-@dataclass(slots=True)
-class Order:
+class Order(msgspec.Struct):
     id: UUID
     customer_id: str
     vendor_id: UUID
@@ -94,7 +91,7 @@ class Order:
     updated_at: datetime
     status: Status = Status.PENDING
     former_status: str = ""
-    reason: Reason = field(default_factory=lambda: NO_REASON)
+    reason: Reason = msgspec.field(default_factory=lambda: NO_REASON)
     cancel_reason: str | None = None
     items_minor: int = 0
     delivery_minor: int = 0
@@ -109,8 +106,8 @@ class Order:
     epoch: int = 0
     last_seq: int = 0
     trace_id: str = ""
-    now: datetime = field(default_factory=lambda: datetime.min)
-    events: list[Event] = field(default_factory=list)
+    now: datetime = msgspec.field(default_factory=lambda: datetime.min)
+    events: list[Event] = msgspec.field(default_factory=list)
     changed: bool = False
 
     @property

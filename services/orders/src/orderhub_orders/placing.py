@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis import ids
 from orderhub_chassis.errors import FieldError, Invalid, invalid_field
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts
@@ -30,8 +30,7 @@ MAX_TOTAL: Final = 2**53
 CANDIDATES: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ProductView:
+class ProductView(msgspec.Struct, frozen=True):
     id: UUID
     vendor_id: UUID
     sku: str
@@ -43,23 +42,21 @@ class ProductView:
     facts: AnimalFacts
 
 
-@dataclass(frozen=True, slots=True)
-class AnimalView:
+class AnimalView(msgspec.Struct, frozen=True):
     id: UUID
     product_id: UUID
     status: str
     facts: AnimalFacts
 
 
-@dataclass(slots=True)
-class Catalogue:
+class Catalogue(msgspec.Struct):
     """What the requests of a batch name, as orders knows it."""
 
-    products: dict[UUID, ProductView] = field(default_factory=dict)
-    by_sku: defaultdict[str, list[ProductView]] = field(default_factory=lambda: defaultdict(list))
-    animals: dict[UUID, AnimalView] = field(default_factory=dict)
-    free: defaultdict[UUID, list[AnimalView]] = field(default_factory=lambda: defaultdict(list))
-    vendors: dict[UUID, Address] = field(default_factory=dict)
+    products: dict[UUID, ProductView] = msgspec.field(default_factory=dict)
+    by_sku: defaultdict[str, list[ProductView]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    animals: dict[UUID, AnimalView] = msgspec.field(default_factory=dict)
+    free: defaultdict[UUID, list[AnimalView]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    vendors: dict[UUID, Address] = msgspec.field(default_factory=dict)
 
 
 def check_request(request: pb.PlaceOrderRequest) -> None:

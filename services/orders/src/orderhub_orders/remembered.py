@@ -8,9 +8,10 @@ transaction that was rolled back only cost a read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from orderhub_orders.engine import Run
 from orderhub_orders.model import Order
@@ -19,8 +20,7 @@ MOST: Final = 10_000
 """Orders under way that are kept, some 2 kB each; beyond that the one that rested longest is forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(msgspec.Struct, frozen=True):
     """Which transactions wrote an order's row and its live run's; no run is live where there is no id."""
 
     order: int
@@ -28,8 +28,7 @@ class Versions:
     run: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     order: Order
     run: Run
     versions: Versions

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Outgoing
@@ -19,8 +19,7 @@ from orderhub_orders.model import NO_REASON, Line, Order, Status
 from orderhub_orders.remembered import Remembered, Versions
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A step that was answered, and how long after its command."""
 
     definition: str
@@ -28,22 +27,21 @@ class Answered:
     seconds: float
 
 
-@dataclass(slots=True)
-class Loaded:
+class Loaded(msgspec.Struct):
     """The orders that a batch names, with their live run (or, by id, the run that a reply names)."""
 
-    orders: dict[UUID, Order] = field(default_factory=dict)
-    runs: dict[UUID, Run] = field(default_factory=dict)
-    live: dict[UUID, Run] = field(default_factory=dict)
-    created: list[Run] = field(default_factory=list)
-    answered: list[Answered] = field(default_factory=list)
-    vendors: dict[str, VendorChanged] = field(default_factory=dict)
-    products: dict[str, ProductChanged] = field(default_factory=dict)
-    animals: dict[str, AnimalChanged] = field(default_factory=dict)
+    orders: dict[UUID, Order] = msgspec.field(default_factory=dict)
+    runs: dict[UUID, Run] = msgspec.field(default_factory=dict)
+    live: dict[UUID, Run] = msgspec.field(default_factory=dict)
+    created: list[Run] = msgspec.field(default_factory=list)
+    answered: list[Answered] = msgspec.field(default_factory=list)
+    vendors: dict[str, VendorChanged] = msgspec.field(default_factory=dict)
+    products: dict[str, ProductChanged] = msgspec.field(default_factory=dict)
+    animals: dict[str, AnimalChanged] = msgspec.field(default_factory=dict)
     # By order or run: what seldom changes, as it was loaded.
-    rests: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
+    rests: dict[UUID, tuple[Any, ...]] = msgspec.field(default_factory=dict)
     # Whose rows were found, and the transaction that writes them anew.
-    versions: dict[UUID, Versions] = field(default_factory=dict)
+    versions: dict[UUID, Versions] = msgspec.field(default_factory=dict)
     written_by: int = 0
 
     def add_run(self, run: Run) -> None:

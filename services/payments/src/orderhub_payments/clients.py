@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -37,8 +36,7 @@ NOTHING_DONE: Final = frozenset({"temporarily_unavailable", "internal_error", "r
 """Codes by which the provider says that this attempt had no effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderRecord:
+class ProviderRecord(msgspec.Struct, frozen=True):
     """An authorization as the provider itself lists it; `reference` is our order id."""
 
     ref: str

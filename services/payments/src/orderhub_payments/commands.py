@@ -6,11 +6,11 @@ A payment has one pending intent at a time; others wait behind it in order. `adv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.messages import Envelope, Outgoing
@@ -47,8 +47,7 @@ TOKEN_LENGTH: Final = 255
 Answer = SagaReply | list[Outgoing] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A pending intent under a lease, and what to ask."""
 
     intent_id: UUID
@@ -59,20 +58,19 @@ class Job:
     operation: Operation
 
 
-@dataclass(slots=True)
-class Book:
+class Book(msgspec.Struct):
     """What a transaction has loaded and locked, and what it decided. Payments by order, intents by payment."""
 
     standings: dict[UUID, Standing]
     payments: dict[UUID, Payment]
     intents: dict[UUID, list[Intent]]
     provider: str = "simulator"
-    new_payments: list[Payment] = field(default_factory=list)
-    new_intents: list[Intent] = field(default_factory=list)
-    new_refunds: list[Refund] = field(default_factory=list)
-    ended_refunds: dict[UUID, str] = field(default_factory=dict)
-    postings: list[Posting] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+    new_payments: list[Payment] = msgspec.field(default_factory=list)
+    new_intents: list[Intent] = msgspec.field(default_factory=list)
+    new_refunds: list[Refund] = msgspec.field(default_factory=list)
+    ended_refunds: dict[UUID, str] = msgspec.field(default_factory=dict)
+    postings: list[Posting] = msgspec.field(default_factory=list)
+    jobs: list[Job] = msgspec.field(default_factory=list)
     """What this transaction has leased to its own worker; to be asked as soon as it is committed."""
     applied: int = 0
     """How many of the provider's answers were not too late."""
@@ -224,8 +222,7 @@ def _undo(book: Book, payment: Payment, intent: Intent, context: Context) -> Ite
         yield messages.answer(book.standings[payment.order_id], intent, messages.succeeded(payment))
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The provider's answer to a job, and when to ask again should it not be definite."""
 
     job: Job

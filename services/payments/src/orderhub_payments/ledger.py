@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from orderhub_payments.model import Payment
 
@@ -18,8 +19,7 @@ PROVIDER_CLEARING: Final = "provider_clearing"
 REFUNDS: Final = "refunds"
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """A ledger transaction with two entries; `cause` is its id, so that nothing is posted twice."""
 
     cause: UUID

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 from uuid import UUID
+
+import msgspec
 
 from orderhub_payments.errors import IllegalTransition, RefundExceedsCaptured
 
@@ -52,8 +53,7 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(slots=True)
-class Payment:
+class Payment(msgspec.Struct):
     """One order's payment. Money is in the currency's minor unit."""
 
     id: UUID
@@ -131,8 +131,7 @@ class Payment:
         self.changed = True
 
 
-@dataclass(slots=True)
-class Intent:
+class Intent(msgspec.Struct):
     """One effect outside: asked under `provider_key` until the answer is definite."""
 
     id: UUID
@@ -194,8 +193,7 @@ class Intent:
         self.changed = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(msgspec.Struct, frozen=True):
     """A refund that was granted; `status` is pending, succeeded or failed."""
 
     id: UUID
@@ -211,8 +209,7 @@ class Refund:
 # What is asked of a provider.
 
 
-@dataclass(frozen=True, slots=True)
-class Authorize:
+class Authorize(msgspec.Struct, frozen=True):
     key: str
     amount: int
     currency: str
@@ -220,21 +217,18 @@ class Authorize:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True):
     key: str
     provider_ref: str
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(msgspec.Struct, frozen=True):
     key: str
     provider_ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class PayBack:
+class PayBack(msgspec.Struct, frozen=True):
     key: str
     provider_ref: str
     amount: int
@@ -247,49 +241,41 @@ Operation: TypeAlias = Authorize | Capture | Void | PayBack
 # What a provider answers.
 
 
-@dataclass(frozen=True, slots=True)
-class Authorized:
+class Authorized(msgspec.Struct, frozen=True):
     provider_ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(msgspec.Struct, frozen=True):
     provider_ref: str
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Voided:
+class Voided(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Refunded:
+class Refunded(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """Definite: the provider will never do this."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Transient:
+class Transient(msgspec.Struct, frozen=True):
     """Nothing has happened. `away`: the provider could not be reached at all."""
 
     reason: str
     away: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """It may have happened; the same key tells."""
 
     reason: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis import participant
 from orderhub_chassis.db import Database, Transaction
 
@@ -95,8 +95,7 @@ where i.id = u.id and i.attempts = u.n and i.status = 'pending'
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """Whose it is to ask, and until when nobody else does."""
 
     owner: str

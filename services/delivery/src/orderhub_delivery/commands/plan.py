@@ -7,7 +7,6 @@ reservation takes one of those; the facts of a countable product speak of all of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -26,21 +25,18 @@ NO_FACTS: Final = "DATA-FACTS"
 FORMAT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     animal_id: str
     facts: AnimalFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     line_no: int
     kind: str
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A route and the lines with animals that shall take it; goods are left out, no rule is about them."""
 
     origin: Place
@@ -48,8 +44,7 @@ class Plan:
     lines: tuple[Line, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """One candidate, or the lack of any."""
 
     animal_id: str
@@ -62,8 +57,7 @@ class Judged:
         return next(finding for finding in self.findings if finding.verdict is Verdict.REFUSE)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedLine:
+class JudgedLine(msgspec.Struct, frozen=True):
     """`refusal`: why the line cannot go at all; None where it can."""
 
     line: Line
@@ -75,8 +69,7 @@ class JudgedLine:
         return tuple(judged for judged in self.judged if judged.verdict is not Verdict.REFUSE)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """`refusals`: (line number, finding) of every line that cannot go. `verdict`: the strictest of what may still
     happen; an animal that will not be taken does not count.
     """
@@ -89,8 +82,7 @@ class Judgement:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(msgspec.Struct, frozen=True):
     """A judgement as it is kept; `inputs` and `findings` are canonical JSON."""
 
     id: UUID

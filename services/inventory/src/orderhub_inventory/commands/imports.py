@@ -8,9 +8,11 @@ import; for a known animal it is only read where the ages are to be rebased, els
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from uuid import UUID
+
+import msgspec
 
 from orderhub_inventory.commands import catalogue, tables
 from orderhub_inventory.commands.catalogue import Opened
@@ -223,8 +225,10 @@ def _update(row: ProductRow, known: Known, id: UUID, changes: Changes, *, rebase
 
 def _facts_after(before: Facts, row: Facts, *, fixed: bool) -> Facts:
     """The row's facts. An age counted from today is only taken where it is meant so, or where none is known."""
-    facts = replace(row, with_mother=before.with_mother)
-    return facts if fixed or before.born_on is None else replace(facts, born_on=before.born_on)
+    facts = msgspec.structs.replace(row, with_mother=before.with_mother)
+    return (
+        facts if fixed or before.born_on is None else msgspec.structs.replace(facts, born_on=before.born_on)
+    )
 
 
 def vendor_row(row: Row, id: UUID, seen: dict[str, int]) -> Vendor | None:

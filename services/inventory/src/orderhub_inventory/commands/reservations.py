@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.messages import Envelope, Outgoing
@@ -30,18 +30,16 @@ ENDED = "inventory.reservation_ended"
 ReplyOrMessages = SagaReply | Iterable[Outgoing | SagaReply]
 
 
-@dataclass(slots=True)
-class Desk:
+class Desk(msgspec.Struct):
     """All that a batch of commands names. `wanted` counts the lines of the batch that take one animal only."""
 
     standings: dict[UUID, Standing]
     shelf: Shelf
     ask_after: timedelta
-    wanted: Counter[UUID] = field(default_factory=Counter)
+    wanted: Counter[UUID] = msgspec.field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """One line of a ReserveStock."""
 
     line_no: int

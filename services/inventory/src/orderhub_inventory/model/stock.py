@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
+
+import msgspec
 
 
 class Kind(StrEnum):
@@ -59,8 +60,7 @@ class IllegalMove(Exception):
     """Our own code asked for a transition that the state does not allow: a bug, never an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What the welfare rules ask about an animal, or about the animals of a countable product."""
 
     species: str = ""
@@ -72,8 +72,7 @@ class Facts:
     with_mother: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True):
     """One line of the journal."""
 
     product_id: UUID
@@ -86,8 +85,7 @@ class Movement:
     line_no: int | None = None
 
 
-@dataclass(slots=True)
-class Stock:
+class Stock(msgspec.Struct):
     """How much of one product there is. `version` is the product's."""
 
     product_id: UUID
@@ -119,8 +117,7 @@ class Stock:
         return movement
 
 
-@dataclass(slots=True)
-class Animal:
+class Animal(msgspec.Struct):
     id: UUID
     product_id: UUID
     vendor_id: UUID
@@ -149,8 +146,7 @@ class Animal:
         self.changed = True
 
 
-@dataclass(slots=True)
-class Reservation:
+class Reservation(msgspec.Struct):
     """One order line. `new` rows are inserted, `changed` ones updated."""
 
     order_id: UUID
@@ -175,8 +171,7 @@ class Reservation:
         self.changed = True
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A product as it is for sale now."""
 
     product_id: UUID
@@ -187,18 +182,17 @@ class Offer:
     currency: str
 
 
-@dataclass(slots=True)
-class Shelf:
+class Shelf(msgspec.Struct):
     """Stock, animals and orders' lines, loaded and locked together; transitions keep the three in step.
 
     A line's movements go through here and nowhere else, so that stock, animal and journal cannot differ.
     """
 
-    offers: dict[UUID, Offer] = field(default_factory=dict)
-    stocks: dict[UUID, Stock] = field(default_factory=dict)
-    animals: dict[UUID, Animal] = field(default_factory=dict)
-    lines: dict[UUID, list[Reservation]] = field(default_factory=dict)
-    movements: list[Movement] = field(default_factory=list)
+    offers: dict[UUID, Offer] = msgspec.field(default_factory=dict)
+    stocks: dict[UUID, Stock] = msgspec.field(default_factory=dict)
+    animals: dict[UUID, Animal] = msgspec.field(default_factory=dict)
+    lines: dict[UUID, list[Reservation]] = msgspec.field(default_factory=dict)
+    movements: list[Movement] = msgspec.field(default_factory=list)
 
     def lines_of(self, order_id: UUID) -> list[Reservation]:
         return self.lines.get(order_id, [])
@@ -238,7 +232,7 @@ class Shelf:
 
     def sign(self, reason: str) -> None:
         """Write the vendor's reason to all that was moved."""
-        self.movements = [replace(movement, reason=reason) for movement in self.movements]
+        self.movements = [msgspec.structs.replace(movement, reason=reason) for movement in self.movements]
 
     def move(self, movement: Movement) -> None:
         self.movements.append(self.stocks[movement.product_id].apply(movement))
