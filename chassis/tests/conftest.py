@@ -19,7 +19,7 @@ from orderhub_chassis.consumer import ConsumerSpec, Runner
 from orderhub_chassis.db import Database
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.ids import uuid7
-from orderhub_chassis.messages import Envelope, OutboxBatch, Outgoing, batch_from_bytes, pack, unpack
+from orderhub_chassis.messages import Envelope, OutboxBatch, Outgoing, batch_from_bytes, pack, row_of, unpack
 from orderhub_chassis.relay import Relay
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
@@ -170,7 +170,7 @@ class World:
         records = [self._record(command) for command in commands]
         batch_id = uuid7()
         unplaced = [(record.key, record.SerializeToString()) for record in records]
-        return OutboxBatch(batch_id, self.topic, pack(batch_id, self.topic, unplaced))
+        return OutboxBatch.of_row(batch_id, self.topic, row_of(pack(batch_id, self.topic, unplaced)))
 
     def _record(self, command: tuple[str, int] | Outgoing | Record) -> Record:
         if isinstance(command, Record):

@@ -13,7 +13,7 @@ from orderhub_chassis import db as chassis_db
 from orderhub_chassis import inbox, metrics
 from orderhub_chassis.consumer import MAX_ATTEMPTS, ConsumerSpec
 from orderhub_chassis.db import Database
-from orderhub_chassis.messages import Delivery, OutboxBatch, Outgoing, batch_from_bytes, unpack
+from orderhub_chassis.messages import Delivery, OutboxBatch, Outgoing, batch_from_bytes
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1.records_pb2 import MessageDeadLettered, Record
 from orderhub_contracts.orders.v1.replies_pb2 import CommandDeadLettered, SagaReply
@@ -458,7 +458,7 @@ async def test_sent_equals_admitted_under_duplicates_and_halving(world, make_dat
                         # A relay that died between publishing and deleting: the same rows go out again.
                         rows = await sender.sql("select id, batch_id, topic, records from outbox order by id")
                         await bus.publish(
-                            [OutboxBatch(r["batch_id"], world.topic, unpack(r["records"])) for r in rows]
+                            [OutboxBatch.of_row(r["batch_id"], world.topic, r["records"]) for r in rows]
                         )
                 await relay.drain()
 

@@ -189,9 +189,9 @@ async def test_a_row_is_cut_at_256_kib_and_the_index_begins_anew(db, small_world
         tx.send(Outgoing(OrderEvent(order_id="o0", seq=401), "o0"))
     rows = await small_world.database.sql("select batch_id, count, records from outbox order by id")
     assert len(rows) == 5
-    sizes = [len(row["records"]) for row in rows]
+    sizes = [unpack(row["records"]).ByteSize() for row in rows]
     assert all(size <= BATCH_BYTES for size in sizes if size != max(sizes))
-    assert [row["count"] for row in rows if len(row["records"]) > BATCH_BYTES] == [1]
+    assert [row["count"] for row, size in zip(rows, sizes, strict=True) if size > BATCH_BYTES] == [1]
     order, ids = defaultdict(list), set()
     for row in rows:
         records = []

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orderhub_chassis import ids, messages
 from orderhub_chassis.messages import (
+    COMPRESSED_OVER,
     Outgoing,
     Undecodable,
     batch_from_bytes,
     murmur2,
     pack,
     partition_of,
+    row_of,
     unpack,
     unplaced,
 )
@@ -110,7 +112,7 @@ def packed(batch_id, records, time_us=0):
 def test_a_packed_batch_is_what_went_in_cut_by_partition(records):
     batch_id = ids.uuid7()
     wanted = [(r.key, r.payload) for r in records]
-    parts = unpack(packed(batch_id, records).SerializeToString()).parts
+    parts = unpack(row_of(packed(batch_id, records))).parts
     found = [(part.partition, r) for part in parts for r in batch_from_bytes(part.batch).records]
     assert all(partition == partition_of(r.key, 12) for partition, r in found)
     assert [(r.key, r.payload) for _, r in sorted(found, key=lambda f: f[1].index)] == wanted
@@ -163,6 +165,26 @@ def test_records_that_are_packed_again_forget_the_place_that_they_had():
     assert [(r.id, r.index, r.time_us) for r in batch_from_bytes(again.parts[0].batch).records] == [
         (f"{second}.{n}", n, 7) for n in range(3)
     ]
+
+
+@pytest.mark.parametrize("size", [0, 100, COMPRESSED_OVER, 200_000])
+def test_a_large_row_is_compressed_and_reads_as_what_was_packed(size):
+    batch = packed(ids.uuid7(), [Record(key="k", payload=b"0123456789" * (size // 10))])
+    row = row_of(batch)
+    assert unpack(row) == batch
+    if batch.ByteSize() <= COMPRESSED_OVER:
+        assert row == batch.SerializeToString()
+    else:
+        assert row.startswith(b"\x28\xb5\x2f\xfd")
+        assert len(row) < batch.ByteSize() / 10
+
+
+def test_a_row_that_was_cut_short_is_undecodable():
+    row = row_of(packed(ids.uuid7(), [Record(key="k", payload=b"0123456789" * 1000)]))
+    with pytest.raises(Undecodable, match="partitioned batch"):
+        unpack(row[:-5])
+    with pytest.raises(Undecodable, match="partitioned batch"):
+        unpack(row[:4] + b"x" + row[5:])
 
 
 def test_what_cannot_be_read_says_why():

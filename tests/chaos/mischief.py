@@ -77,7 +77,9 @@ def copied(batch: OutboxBatch) -> OutboxBatch:
         record for part in batch.parts for record in messages.batch_from_bytes(part.batch).records
     ]
     fresh, unplaced = uuid4(), [(record.key, record.SerializeToString()) for record in records[::-1]]
-    return OutboxBatch(fresh, batch.topic, messages.pack(fresh, batch.topic, unplaced))
+    return OutboxBatch.of_row(
+        fresh, batch.topic, messages.row_of(messages.pack(fresh, batch.topic, unplaced))
+    )
 
 
 class JumpingClock:

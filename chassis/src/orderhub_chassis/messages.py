@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import zstandard
 from google.protobuf.message import DecodeError, Message
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1 import records_pb2
@@ -18,6 +19,8 @@ from orderhub_chassis.errors import Failure, Kind
 
 FORMAT_VERSION: Final = 1
 BATCH_BYTES: Final = 256 * 1024
+COMPRESSED_OVER: Final = 4 * 1024
+"""Bytes of a batch above which its row is a Zstandard frame; PostgreSQL cuts rows over 8 kB into pieces of 2 kB."""
 
 
 class MessageTooLarge(Failure):
@@ -83,11 +86,17 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class OutboxBatch(msgspec.Struct, frozen=True):
-    """One outbox row on its way to the bus; `packed` is cut by partition."""
+    """One outbox row on its way to the bus: `data` as it was written, `packed` what that holds, cut by partition."""
 
     batch_id: UUID
     topic: topics.Topic
+    data: bytes
     packed: PartitionedBatch
+
+    @classmethod
+    def of_row(cls, batch_id: UUID, topic: topics.Topic, data: bytes) -> OutboxBatch:
+        """Raises Undecodable."""
+        return cls(batch_id, topic, data, unpack(data))
 
     @property
     def parts(self) -> Sequence[records_pb2.PartitionRecords]:
@@ -186,11 +195,26 @@ _ID, _KEY, _PAYLOAD = (_tag(Record, name) for name in ("id", "key", "payload"))
 _TRACEPARENT, _SAGA, _INDEX = (_tag(Record, name) for name in ("traceparent", "saga", "index"))
 
 
+_COMPRESSOR: Final = zstandard.ZstdCompressor(level=1)
+_DECOMPRESSOR: Final = zstandard.ZstdDecompressor()
+_FRAME: Final = zstandard.FRAME_HEADER
+
+
+def row_of(packed: PartitionedBatch) -> bytes:
+    """The bytes of an outbox row: protobuf, in a Zstandard frame (RFC 8878) where they are many.
+
+    A frame begins with its magic number, which is no tag of the message.
+    """
+    data = packed.SerializeToString()
+    return _COMPRESSOR.compress(data) if len(data) > COMPRESSED_OVER else data
+
+
 def unpack(data: bytes) -> PartitionedBatch:
     """What `pack` made, as an outbox row or the embedded bus keeps it. Raises Undecodable."""
     try:
-        batch = PartitionedBatch.FromString(data)
-    except DecodeError as error:
+        plain = _DECOMPRESSOR.decompress(data) if data.startswith(_FRAME) else data
+        batch = PartitionedBatch.FromString(plain)
+    except (DecodeError, zstandard.ZstdError) as error:
         raise Undecodable(f"partitioned batch: {error}") from error
     if batch.format_version != FORMAT_VERSION:
         raise Undecodable(f"partitioned batch of format version {batch.format_version}")

@@ -11,7 +11,7 @@ from orderhub_contracts import topics
 
 from orderhub_chassis.clock import Clock
 from orderhub_chassis.ids import NewId
-from orderhub_chassis.messages import BATCH_BYTES, MessageTooLarge, Outgoing, Unplaced, pack, unplaced
+from orderhub_chassis.messages import BATCH_BYTES, MessageTooLarge, Outgoing, Unplaced, pack, row_of, unplaced
 from orderhub_chassis.telemetry import current_traceparent
 
 PLACE_BYTES: Final = 64
@@ -68,7 +68,7 @@ def _rows(
     for cut in _cuts(records):
         batch_id = new_id()
         packed = pack(batch_id, topic, cut, time_us)
-        rows.append((batch_id, topic.name, len(cut), packed.SerializeToString()))
+        rows.append((batch_id, topic.name, len(cut), row_of(packed)))
     return rows
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from orderhub_contracts import topics
 
-from orderhub_chassis import hints, messages, metrics
+from orderhub_chassis import hints, metrics
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Unavailable
@@ -81,8 +81,7 @@ class Relay:
             await self._delete_published()
             return 0
         batches = [
-            OutboxBatch(row["batch_id"], topics.BY_NAME[row["topic"]], messages.unpack(row["records"]))
-            for row in rows
+            OutboxBatch.of_row(row["batch_id"], topics.BY_NAME[row["topic"]], row["records"]) for row in rows
         ]
         await self._bus.publish(batches)
         self._published += [row["id"] for row in rows]

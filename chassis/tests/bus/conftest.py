@@ -106,7 +106,7 @@ class Kit:
         topic = topic or self.topic
         records = [(key, self._record(key, number).SerializeToString()) for key, number in pairs]
         batch_id = uuid7()
-        return OutboxBatch(batch_id, topic, messages.pack(batch_id, topic, records))
+        return OutboxBatch.of_row(batch_id, topic, messages.row_of(messages.pack(batch_id, topic, records)))
 
     def _record(self, key: str, number: int) -> Record:
         return Record(

@@ -129,8 +129,7 @@ class PostgresBus:
     async def publish(self, batches: Sequence[OutboxBatch]) -> None:
         rows = [
             (
-                self._ids[batch.topic.name], batch.batch_id, batch.count, _counts(batch),
-                batch.packed.SerializeToString(),
+                self._ids[batch.topic.name], batch.batch_id, batch.count, _counts(batch), batch.data,
             )
             for batch in batches
         ]  # fmt: skip
