@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from struct import Struct
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, Record, R
 from orderhub_chassis.errors import Failure, Kind
 
 FORMAT_VERSION: Final = 1
+WORD: Final = Struct("<I")
 BATCH_BYTES: Final = 256 * 1024
 COMPRESSED_OVER: Final = 4 * 1024
 """Bytes of a batch above which its row is a Zstandard frame; PostgreSQL cuts rows over 8 kB into pieces of 2 kB."""
@@ -254,10 +256,9 @@ def murmur2(data: bytes) -> int:
     m, mask = 0x5BD1E995, 0xFFFFFFFF
     h = (0x9747B28C ^ len(data)) & mask
     whole = len(data) & ~3
-    for i in range(0, whole, 4):
-        k = (int.from_bytes(data[i : i + 4], "little") * m) & mask
-        k = ((k ^ (k >> 24)) * m) & mask
-        h = ((h * m) & mask) ^ k
+    for (word,) in WORD.iter_unpack(data[:whole]):
+        k = (word * m) & mask
+        h = ((h * m) & mask) ^ ((k ^ (k >> 24)) * m & mask)
     if tail := data[whole:]:
         h = ((h ^ int.from_bytes(tail, "little")) * m) & mask
     h = ((h ^ (h >> 13)) * m) & mask

@@ -22,7 +22,7 @@ from orderhub_chassis.telemetry import log
 
 LEASE = timedelta(seconds=5)
 ROWS = 200
-POLL_MIN, POLL_MAX = 0.05, 0.2
+POLL_MIN, POLL_MAX = 0.005, 0.2
 DELETE_AT = 100
 """Published rows that wait to be deleted together: a commit less per round. A crash publishes them once more."""
 

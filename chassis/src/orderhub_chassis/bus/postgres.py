@@ -31,7 +31,7 @@ SESSION = {"plan_cache_mode": "force_generic_plan"}
 TTL = timedelta(seconds=4)
 COMMIT_EVERY = 0.25
 """Seconds between the commits of a member's positions; what is delivered again meanwhile, the inbox drops."""
-POLL_MIN, POLL_MAX = 0.05, 0.2
+POLL_MIN, POLL_MAX = 0.005, 0.2
 ROWS_PER_TOPIC = 100
 
 PRUNE_EVERY = timedelta(minutes=1)

@@ -21,7 +21,9 @@ STEP_SECONDS = Histogram(
     ("definition", "step"),
     buckets=SECONDS,
 )
-# Looked up for every answer: the client's own look-up is dearer than what it counts.
+# Looked up for every order and answer: the client's own look-up is dearer than what it counts.
+sagas_ended = lru_cache(maxsize=256)(SAGAS_ENDED.labels)
+saga_seconds = lru_cache(maxsize=256)(SAGA_SECONDS.labels)
 step_seconds = lru_cache(maxsize=256)(STEP_SECONDS.labels)
 SWEPT = Counter("orderhub_orders_step_deadlines_total", "Steps whose time was over.", ("definition",))
 PIVOTS_UNKNOWN = Gauge(

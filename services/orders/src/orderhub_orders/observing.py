@@ -23,5 +23,5 @@ class Observer:
         now = self._clock.now()
         for run in loaded.runs.values():
             if run.over and run.changed:
-                metrics.SAGAS_ENDED.labels(run.definition, run.state).inc()
-                metrics.SAGA_SECONDS.labels(run.definition).observe((now - run.created_at).total_seconds())
+                metrics.sagas_ended(run.definition, run.state).inc()
+                metrics.saga_seconds(run.definition).observe((now - run.created_at).total_seconds())

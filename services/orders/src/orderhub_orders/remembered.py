@@ -17,7 +17,7 @@ from orderhub_orders.engine import Run
 from orderhub_orders.model import Order
 
 MOST: Final = 10_000
-"""Orders under way that are kept, some 2 kB each; beyond that the one that rested longest is forgotten."""
+"""Orders under way that are kept, some 2.5 kB each; beyond that the one that rested longest is forgotten."""
 
 
 class Versions(msgspec.Struct, frozen=True):

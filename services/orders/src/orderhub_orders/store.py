@@ -347,15 +347,16 @@ def save_events(tx: Transaction, orders: Iterable[Order], *, now: datetime) -> N
 
 
 def _messages(order: Order) -> Iterable[Outgoing]:
+    order_id, vendor_id = str(order.id), str(order.vendor_id)
     for event in order.events:
         yield Outgoing(
             OrderEvent(
-                order_id=str(order.id), seq=event.seq, kind=event.kind, title=event.title, detail=event.detail,
+                order_id=order_id, seq=event.seq, kind=event.kind, title=event.title, detail=event.detail,
                 at=rfc3339(event.at), service=event.service, order_status=event.status, customer_id=order.customer_id,
-                vendor_id=str(order.vendor_id), reason=order.reason if order.reason.code else None,
+                vendor_id=vendor_id, reason=order.reason if order.reason.code else None,
             ),
-            str(order.id),
-            vendor_id=str(order.vendor_id),
+            order_id,
+            vendor_id=vendor_id,
         )  # fmt: skip
 
 
