@@ -70,7 +70,7 @@ def dotted(node: ast.expr) -> str:
 
 
 def no_service_imports_another(module: Module) -> Iterator[Finding]:
-    """All services run in one process by default, where such an import works and even looks quick. It breaks the day
+    """Several services share a process by default, where such an import works and even looks quick. It breaks the day
     they run apart, and it lets one service read another's tables behind its back. Ask over gRPC or listen to events.
     """
     if module.package in SERVICES:

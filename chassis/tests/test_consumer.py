@@ -13,7 +13,7 @@ from orderhub_chassis import db as chassis_db
 from orderhub_chassis import inbox, metrics
 from orderhub_chassis.consumer import MAX_ATTEMPTS, ConsumerSpec
 from orderhub_chassis.db import Database
-from orderhub_chassis.messages import Delivery, OutboxBatch, Outgoing, batch_from_bytes
+from orderhub_chassis.messages import Delivery, OutboxBatch, Outgoing, batch_from_bytes, unpack
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1.records_pb2 import MessageDeadLettered, Record
 from orderhub_contracts.orders.v1.replies_pb2 import CommandDeadLettered, SagaReply
@@ -78,7 +78,7 @@ async def test_a_frozen_twin_that_holds_the_inbox_row_is_waited_for_and_leaves_n
     async def frozen(tx):
         delivered = [
             Delivery(world.topic.name, p.partition, 0, batch.batch_id, batch_from_bytes(p.batch).records)
-            for p in batch.parts
+            for p in unpack(batch.data).parts
         ]
         fresh = await inbox.admit(tx, "payments", delivered, now=db.clock.now())
         await thaw.wait()
@@ -118,7 +118,7 @@ async def test_a_twin_that_stays_frozen_is_ended_by_the_server(world, eventually
         async def frozen(tx):
             delivered = [
                 Delivery(world.topic.name, p.partition, 0, batch.batch_id, batch_from_bytes(p.batch).records)
-                for p in batch.parts
+                for p in unpack(batch.data).parts
             ]
             await inbox.admit(tx, "payments", delivered, now=frozen_db.clock.now())
             await asyncio.Event().wait()

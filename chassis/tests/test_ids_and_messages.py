@@ -179,12 +179,21 @@ def test_a_large_row_is_compressed_and_reads_as_what_was_packed(size):
         assert len(row) < batch.ByteSize() / 10
 
 
-def test_a_row_that_was_cut_short_is_undecodable():
+def test_a_row_that_was_cut_short_or_grew_is_undecodable():
     row = row_of(packed(ids.uuid7(), [Record(key="k", payload=b"0123456789" * 1000)]))
     with pytest.raises(Undecodable, match="partitioned batch"):
         unpack(row[:-5])
     with pytest.raises(Undecodable, match="partitioned batch"):
         unpack(row[:4] + b"x" + row[5:])
+    with pytest.raises(Undecodable, match="partitioned batch"):
+        unpack(row + b"more")
+
+
+def test_a_frame_that_announces_terabytes_is_undecodable_and_takes_no_memory():
+    # RFC 8878, 3.1.1.1: a descriptor that announces eight bytes of content size in a single segment.
+    frame = b"\x28\xb5\x2f\xfd\xe0" + (2**42).to_bytes(8, "little") + b"\x01\x00\x00"
+    with pytest.raises(Undecodable, match=f"a frame of {2**42} bytes"):
+        unpack(frame)
 
 
 def test_what_cannot_be_read_says_why():

@@ -9,7 +9,7 @@ import pytest
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.health import Readiness
-from orderhub_chassis.messages import batch_from_bytes
+from orderhub_chassis.messages import batch_from_bytes, unpack
 from orderhub_chassis.relay import Relay
 from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment
 
@@ -43,7 +43,7 @@ class Recording:
             (record.key, int(AuthorizePayment.FromString(record.payload).token))
             for batches in self.calls
             for batch in batches
-            for part in batch.parts
+            for part in unpack(batch.data).parts
             for record in batch_from_bytes(part.batch).records
         ]
 

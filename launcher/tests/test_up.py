@@ -80,6 +80,11 @@ def test_an_installation_lives_through_stops_and_crashes(folder: Path) -> None:
     assert product.run("status").returncode == Exit.NOT_NOW
     ports.require_free(product.port)
 
+    product.processes = "2"
+    with product:
+        everything_is_ready(product, {"simulator", "core", "front", "postgres", "redis"})
+        assert product.json("order", "place", "--sku", "GOOD-HEATPK", "--wait", "20")["status"] == "CONFIRMED"
+
     product.processes = "1"
     with product:
         assert json.loads(product.place.demo.read_text())["users"] == users

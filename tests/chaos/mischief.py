@@ -74,7 +74,9 @@ class Mischief:
 def copied(batch: OutboxBatch) -> OutboxBatch:
     """The same messages in the reverse order, in a batch that no inbox knows."""
     records: list[Record] = [
-        record for part in batch.parts for record in messages.batch_from_bytes(part.batch).records
+        record
+        for part in messages.unpack(batch.data).parts
+        for record in messages.batch_from_bytes(part.batch).records
     ]
     fresh, unplaced = uuid4(), [(record.key, record.SerializeToString()) for record in records[::-1]]
     return OutboxBatch.of_row(

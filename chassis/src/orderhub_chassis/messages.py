@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from struct import Struct
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +19,6 @@ from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, Record, R
 from orderhub_chassis.errors import Failure, Kind
 
 FORMAT_VERSION: Final = 1
-WORD: Final = Struct("<I")
 BATCH_BYTES: Final = 256 * 1024
 COMPRESSED_OVER: Final = 4 * 1024
 """Bytes of a batch above which its row is a Zstandard frame; PostgreSQL cuts rows over 8 kB into pieces of 2 kB."""
@@ -88,25 +87,21 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class OutboxBatch(msgspec.Struct, frozen=True):
-    """One outbox row on its way to the bus: `data` as it was written, `packed` what that holds, cut by partition."""
+    """One outbox row on its way to the bus: the bytes that were written, and how many messages of which partitions."""
 
     batch_id: UUID
     topic: topics.Topic
     data: bytes
-    packed: PartitionedBatch
+    counts: Sequence[tuple[int, int]]
 
     @classmethod
     def of_row(cls, batch_id: UUID, topic: topics.Topic, data: bytes) -> OutboxBatch:
         """Raises Undecodable."""
-        return cls(batch_id, topic, data, unpack(data))
-
-    @property
-    def parts(self) -> Sequence[records_pb2.PartitionRecords]:
-        return self.packed.parts
+        return cls(batch_id, topic, data, [(part.partition, part.count) for part in unpack(data).parts])
 
     @property
     def count(self) -> int:
-        return sum(part.count for part in self.packed.parts)
+        return sum(count for _, count in self.counts)
 
 
 Unplaced = tuple[str, bytes]
@@ -197,9 +192,12 @@ _ID, _KEY, _PAYLOAD = (_tag(Record, name) for name in ("id", "key", "payload"))
 _TRACEPARENT, _SAGA, _INDEX = (_tag(Record, name) for name in ("traceparent", "saga", "index"))
 
 
+# For one thread, as is all that writes and reads batches: a process has one event loop.
 _COMPRESSOR: Final = zstandard.ZstdCompressor(level=1)
 _DECOMPRESSOR: Final = zstandard.ZstdDecompressor()
 _FRAME: Final = zstandard.FRAME_HEADER
+_MOST_UNPACKED: Final = 4 * topics.MAX_MESSAGE_BYTES
+"""Far above what a batch can have; a frame that announces more is broken, and no memory is taken for it."""
 
 
 def row_of(packed: PartitionedBatch) -> bytes:
@@ -214,13 +212,19 @@ def row_of(packed: PartitionedBatch) -> bytes:
 def unpack(data: bytes) -> PartitionedBatch:
     """What `pack` made, as an outbox row or the embedded bus keeps it. Raises Undecodable."""
     try:
-        plain = _DECOMPRESSOR.decompress(data) if data.startswith(_FRAME) else data
-        batch = PartitionedBatch.FromString(plain)
+        batch = PartitionedBatch.FromString(_plain(data) if data.startswith(_FRAME) else data)
     except (DecodeError, zstandard.ZstdError) as error:
         raise Undecodable(f"partitioned batch: {error}") from error
     if batch.format_version != FORMAT_VERSION:
         raise Undecodable(f"partitioned batch of format version {batch.format_version}")
     return batch
+
+
+def _plain(frame: bytes) -> bytes:
+    size = zstandard.get_frame_parameters(frame).content_size
+    if size > _MOST_UNPACKED:
+        raise Undecodable(f"partitioned batch: a frame of {size} bytes")
+    return _DECOMPRESSOR.decompress(frame, allow_extra_data=False)
 
 
 def decode(record: Record) -> Message:
@@ -245,6 +249,9 @@ def batch_from_bytes(data: bytes) -> RecordBatch:
     return batch
 
 
+_WORD: Final = struct.Struct("<I")
+
+
 @lru_cache(maxsize=65_536)
 def partition_of(key: str, partitions: int) -> int:
     """Kafka's default: murmur2 of the key's UTF-8 bytes, made positive, modulo the number of partitions."""
@@ -256,7 +263,7 @@ def murmur2(data: bytes) -> int:
     m, mask = 0x5BD1E995, 0xFFFFFFFF
     h = (0x9747B28C ^ len(data)) & mask
     whole = len(data) & ~3
-    for (word,) in WORD.iter_unpack(data[:whole]):
+    for (word,) in _WORD.iter_unpack(data[:whole]):
         k = (word * m) & mask
         h = ((h * m) & mask) ^ ((k ^ (k >> 24)) * m & mask)
     if tail := data[whole:]:

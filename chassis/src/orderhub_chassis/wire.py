@@ -233,12 +233,18 @@ class Cycle(RequestResponseCycle):
             return
         start, self._start = self._start, None
         body = message.get("body", b"")
-        if start and not message.get("more_body") and _has_length(start["headers"], body):
+        if start and not message.get("more_body") and self._is_whole(start["headers"], body):
             await self._send_whole(start, body)
             return
         if start:
             await super().send(start)
         await super().send(message)
+
+    def _is_whole(self, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """The length that is announced is the body's. uvicorn knows what to do with others: a HEAD's, or a mistake."""
+        if self.scope["method"] == "HEAD":
+            return False
+        return any(name == b"content-length" and value == b"%d" % len(body) for name, value in headers)
 
     async def _send_whole(self, start: Any, body: bytes) -> None:
         if self.flow.write_paused:
@@ -268,11 +274,6 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         return b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
-
-
-def _has_length(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-    """The length that is announced is the body's. uvicorn knows what to do with others: a HEAD's, or a mistake."""
-    return any(name == b"content-length" and value == b"%d" % len(body) for name, value in headers)
 
 
 class _Lingering:

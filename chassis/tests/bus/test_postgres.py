@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from orderhub_chassis.bus import postgres
 from orderhub_chassis.errors import Unavailable
-from orderhub_chassis.messages import OutboxBatch
+from orderhub_chassis.messages import unpack
 from orderhub_contracts import topics
-from orderhub_contracts.events.v1.records_pb2 import RecordBatch
+from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, RecordBatch
 
 PUBLISH = "select publish($1, $2, $3, $4, $5)"
 
@@ -90,16 +90,12 @@ async def test_a_reader_whose_partition_came_anew_during_the_read_takes_nothing_
         assert kit.pairs(await kit.read(consumer, 3)) == [("k5", 0), ("k5", 1), ("k5", 2)]
 
 
-def as_packed(batch: OutboxBatch) -> OutboxBatch:
-    """With the bytes of what it holds now, readable or not."""
-    return msgspec.structs.replace(batch, data=batch.packed.SerializeToString())
-
-
 async def test_records_of_an_unknown_format_stop_their_partition_and_no_other(on_postgres, kit):
     async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
         batch = kit.batch(("k5", 1), ("k6", 1))
-        batch.packed.parts[0].batch = RecordBatch(format_version=9).SerializeToString()
-        await bus.publish([as_packed(batch)])
+        packed = unpack(batch.data)
+        packed.parts[0].batch = RecordBatch(format_version=9).SerializeToString()
+        await bus.publish([msgspec.structs.replace(batch, data=packed.SerializeToString())])
         await bus.publish([kit.batch(("k5", 2), ("k6", 2))])
         assert kit.pairs(await kit.read(consumer, 2)) == [("k6", 1), ("k6", 2)]
         with pytest.raises(
@@ -108,19 +104,24 @@ async def test_records_of_an_unknown_format_stop_their_partition_and_no_other(on
             await consumer.poll(10, timeout=0.1)
 
 
-async def test_a_batch_of_an_unknown_format_stops_its_topic_and_no_other(on_postgres, kit):
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (PartitionedBatch(format_version=9).SerializeToString(), "partitioned batch of format version 9"),
+        (b"\x28\xb5\x2f\xfdx", "partitioned batch"),
+    ],
+    ids=["of-another-format", "a-broken-frame"],
+)
+async def test_a_batch_that_cannot_be_read_stops_its_topic_and_no_other(on_postgres, kit, data, why):
     async with (
         on_postgres.open() as bus,
         bus.consumer("group", [kit.topic, topics.ORDERS_REPLIES], "m") as consumer,
     ):
         batch = kit.batch(("k5", 1))
-        batch.packed.format_version = 9
-        await bus.publish([as_packed(batch)])
+        await bus.publish([msgspec.structs.replace(batch, data=data)])
         await bus.publish([kit.batch(("k6", 2)), kit.batch(("k6", 3), topic=topics.ORDERS_REPLIES)])
         assert kit.pairs(await kit.read(consumer, 1)) == [("k6", 3)]
-        with pytest.raises(
-            Unavailable, match=r"payments\.commands\.v1/\d+ at 0: partitioned batch of format"
-        ):
+        with pytest.raises(Unavailable, match=rf"payments\.commands\.v1/\d+ at 0: {why}"):
             await consumer.poll(10, timeout=0.1)
         assert (await bus.lag("group"))[kit.topic.name] == 2, "nothing of it is passed over"
 

@@ -62,5 +62,5 @@ GROUPS: Final[Mapping[Processes, Mapping[str, tuple[str, ...]]]] = {
     "3": {"participants": PARTICIPANTS, "orders": ("orders",), "front": FRONT},
     "per-service": {name: (name,) for name in NAMES},
 }
-"""Process name → services in it. What the user waits for (gateway, auth) is apart from what works behind; the sagas'
-messages are half the work of an order, and their participants' the other half."""
+"""Process name → services in it. What the user waits for (gateway, auth) is apart from what works behind; why the
+default parts that once more, decision 0038 says."""

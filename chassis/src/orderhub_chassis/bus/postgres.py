@@ -393,7 +393,7 @@ def _earliest(held: dict[Place, Held]) -> dict[int, int]:
 
 def _counts(batch: OutboxBatch) -> str:
     """An array literal: partition, number of records, and so on in pairs."""
-    return "{" + ",".join(f"{part.partition},{part.count}" for part in batch.parts) + "}"
+    return "{" + ",".join(f"{partition},{count}" for partition, count in batch.counts) + "}"
 
 
 async def _ensure_topics(db: Database) -> dict[str, int]:

@@ -19,6 +19,7 @@ from orderhub_auth.app import build
 from orderhub_auth.bootstrap import NewUser
 from orderhub_auth.errors import EmailTaken
 from orderhub_auth.settings import Settings
+from orderhub_chassis import messages
 from orderhub_chassis.calls import Call, Caller, service_caller
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Conflict, Failure, Kind
@@ -349,7 +350,8 @@ async def test_a_registration_is_announced_on_the_bus(auth: Auth, bus_url: str, 
     bus = await asyncpg.connect(bus_url)
 
     async def announced() -> bool:
-        published = b"".join([bytes(row["records"]) for row in await bus.fetch("select records from log")])
+        rows = [messages.unpack(row["records"]) for row in await bus.fetch("select records from log")]
+        published = b"".join(part.batch for row in rows for part in row.parts)
         return pair.user.id.encode() in published and b"UserRegistered" in published
 
     assert await eventually(announced)

@@ -291,9 +291,9 @@ def check_query(query: bytes) -> None:
     if b"%" in query or not query.isascii():
         _check_encoding(query)
     if b"&" in query:
-        names = [part.partition(b"=")[0] for part in query.split(b"&") if part]
+        names = [name for name, _ in parse_qsl(query.decode(), keep_blank_values=True)]
         if doubled := next((name for name in names if names.count(name) > 1), None):
-            raise bad_field(f"/query/{doubled.decode('latin-1')}", "doubled", "stands twice in the query")
+            raise bad_field(f"/query/{escaped(doubled)}", "doubled", "stands twice in the query")
 
 
 def check_known(query: bytes, known: frozenset[str]) -> None:

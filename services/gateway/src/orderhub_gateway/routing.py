@@ -41,7 +41,7 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
     declared: dict[Operation, frozenset[str]] = {}
 
     # Not a guard: Litestar copies the handler for each call of one, 6 µs.
-    async def permitted(request: Request[Any, Any, Any]) -> None:
+    async def admitted(request: Request[Any, Any, Any]) -> None:
         scope: Any = request.scope
         path, method = scope["path_template"], scope["method"]
         roles.check(scope["orderhub"].call.caller, path, method)
@@ -49,7 +49,7 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
             check_known(scope["query_string"], declared[path, method])
 
     large = Router("/", route_handlers=[catalogue.IMPORT], request_max_body_size=settings.import_limit)
-    api = Router("/api/v1", route_handlers=[*API_ROUTES, large], before_request=permitted)
+    api = Router("/api/v1", route_handlers=[*API_ROUTES, large], before_request=admitted)
     app = Litestar(
         [api, *system.ROUTES],
         exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},

@@ -78,6 +78,13 @@ async def test_a_connection_is_kept_for_its_time_after_each_answer(later: Later)
         assert await reader.read() == b""
 
 
+async def test_a_head_has_no_body_though_the_app_sends_one() -> None:
+    async with connection() as (reader, writer):
+        writer.write(REQUEST.replace(b"GET", b"HEAD") % b"" + REQUEST % b"")
+        assert (await answered(reader, b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert (await answered(reader)).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 async def test_answers_in_pieces_and_of_unknown_length_arrive() -> None:
     async with connection() as (reader, writer):
         writer.write(REQUEST % b"pieces" + REQUEST % b"unmeasured" + REQUEST % b"")

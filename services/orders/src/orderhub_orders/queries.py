@@ -12,11 +12,10 @@ from orderhub_chassis.db import Database
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Money, Reason
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
-from orderhub_orders import sagas
+from orderhub_orders import sagas, store
 from orderhub_orders.engine import OVER
 from orderhub_orders.model import Order, Status
 from orderhub_orders.placing import CANDIDATES, AnimalView, Catalogue, ProductView
-from orderhub_orders.store import LIVE
 
 ORDERS = """
 select o.*, (
@@ -27,7 +26,7 @@ from {orders} o
 """
 ONE = ORDERS.format(orders="orders") + "where o.id = $1"
 # Live runs are few, whatever there ever was: read before anything else, never by walking the table until some are found.
-WITH_LIVE = f"with live as materialized (select {{columns}} from saga_runs where {LIVE})"
+WITH_LIVE = f"with live as materialized (select {{columns}} from saga_runs where {store.LIVE})"
 OF_LIVE = "live cross join lateral (select * from orders where id = live.order_id offset 0)"
 IN_A_RUN = frozenset({Status.PENDING, Status.ON_HOLD, Status.CANCELLING})
 

@@ -14,7 +14,7 @@ from orderhub_orders.engine import OPERATORS_QUEUE, State
 BATCH = 200
 DUE = f"""
 select o.id from orders o join saga_runs r on r.order_id = o.id
-where r.{store.LIVE} and r.deadline_at <= $1
+where {store.LIVE} and r.deadline_at <= $1
 limit $2 for update of o skip locked
 """
 QUEUES = f"""

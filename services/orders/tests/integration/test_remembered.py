@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from msgspec.structs import fields
 from orderhub_contracts.common.v1.common_pb2 import Reason
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from uuid import UUID
 
-import msgspec
+from msgspec.structs import replace
 
 from orderhub_inventory.commands import catalogue, tables
 from orderhub_inventory.commands.catalogue import Opened
@@ -225,10 +225,8 @@ def _update(row: ProductRow, known: Known, id: UUID, changes: Changes, *, rebase
 
 def _facts_after(before: Facts, row: Facts, *, fixed: bool) -> Facts:
     """The row's facts. An age counted from today is only taken where it is meant so, or where none is known."""
-    facts = msgspec.structs.replace(row, with_mother=before.with_mother)
-    return (
-        facts if fixed or before.born_on is None else msgspec.structs.replace(facts, born_on=before.born_on)
-    )
+    facts = replace(row, with_mother=before.with_mother)
+    return facts if fixed or before.born_on is None else replace(facts, born_on=before.born_on)
 
 
 def vendor_row(row: Row, id: UUID, seen: dict[str, int]) -> Vendor | None:
