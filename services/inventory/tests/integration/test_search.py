@@ -25,7 +25,7 @@ STOCK = "insert into stocks select id, 10, 0, 0, 1 from products"
 JOURNAL = """
 insert into stock_movements
     (product_id, kind, delta_on_hand, delta_reserved, delta_quarantined, reason, actor, at)
-select id, 'opened', 10, 0, 0, '', 'test', now() from products
+select product_id, 'opened', on_hand, 0, 0, '', 'test', now() from stocks where on_hand > 0
 """
 
 
@@ -50,6 +50,18 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "by price": {"sort": "price", "in_stock": True},
     "a species": {"species": "species_7", "sort": "title"},
     "newest": {},
+}
+
+
+IN_STOCK: dict[str, dict[str, Any]] = {
+    "newest": {},
+    "oldest": {"sort": "created"},
+    "by price": {"sort": "price"},
+    "by title, backwards": {"sort": "-title"},
+    "a species": {"species": "species_0"},
+    "a common word": {"q": "fish"},
+    "a common word by price": {"q": "fish", "sort": "price"},
+    "a rarer one": {"q": "red"},
 }
 
 
@@ -84,3 +96,45 @@ async def test_no_question_on_a_hundred_thousand_products_scans_them_or_reads_mu
     assert len(rare.rows) == MANY // 1000
     prices = [product.price_minor for product, _ in rare.rows]
     assert prices == sorted(prices)
+
+
+async def put_on_the_shelf(sql: asyncpg.Connection, on_hand: str) -> None:
+    """`on_hand` is an expression over stocks."""
+    await sql.execute(f"update stocks set on_hand = {on_hand}")
+    await sql.execute("truncate stock_movements")
+    await sql.execute(JOURNAL)
+
+
+@pytest.mark.parametrize(("few", "others"), [(0, 10), (10, 0)], ids=["few-are-sold-out", "few-are-left"])
+async def test_what_few_products_have_is_found_without_looking_at_all_the_others(
+    full: asyncpg.Connection, service: Service, blocks_read: Any, few: int, others: int
+) -> None:
+    """Of the hundred thousand, ten are in stock, or ten are not."""
+    ten = "product_id in (select id from products where sku like 'S-%2500')"
+    await put_on_the_shelf(full, f"case when {ten} then {few} else {others} end")
+    await full.execute("vacuum (full, analyze) stocks")
+    dear, found = {}, {}
+    for name, filters in IN_STOCK.items():
+        wanted = queries.Filter(**filters, in_stock=few > 0)
+        page, dear[name] = await blocks_read(
+            service.chassis.db, lambda asked, f=wanted: queries.page(asked, f, None, 50)
+        )
+        found[name] = len(page.rows)
+    assert found == dict.fromkeys(IN_STOCK, 10)
+    assert {name: blocks for name, blocks in dear.items() if blocks > 12_000} == {}, dear
+
+
+async def test_only_a_product_that_sells_out_or_comes_back_touches_an_index(full: asyncpg.Connection) -> None:
+    """Any other change of a stock is HOT, which is what makes it cheap."""
+
+    async def hot() -> int:
+        await full.execute("select pg_stat_force_next_flush()")
+        return int(await full.fetchval("select pg_stat_get_tuples_hot_updated('stocks'::regclass)"))
+
+    some = "product_id in (select product_id from stocks order by product_id limit 100)"
+    before = await hot()
+    await full.execute(f"update stocks set on_hand = on_hand + 1 where {some}")
+    assert await hot() == before + 100
+    await full.execute(f"update stocks set on_hand = 0 where {some}")
+    assert await hot() == before + 100
+    await put_on_the_shelf(full, "on_hand")

@@ -158,7 +158,7 @@ def _narrowed(wanted: Filter, sql: _Sql) -> Iterator[str]:
     if wanted.kind:
         yield f"p.kind = {sql.value(wanted.kind)}"
     if wanted.in_stock is not None:
-        yield f"(s.on_hand > s.reserved) = {sql.value(wanted.in_stock)}"
+        yield "s.in_stock" if wanted.in_stock else "not s.in_stock"
 
 
 async def page(db: Database, wanted: Filter, after: Sequence[Any] | None, limit: int) -> Page:
