@@ -136,7 +136,8 @@ async def test_what_the_lock_was_waited_for_is_seen(world):
         loaded.orders[id].move(Status.CANCELLING, "order.cancelling", "By another")
         loaded.live[id].state, loaded.live[id].changed = State.COMPENSATING, True
         ours = asyncio.create_task(db.run(load))
-        await world.eventually(lambda: tx.fetchval(WAITING))
+        # Not in this transaction: what it has once seen of the others' activity it sees to its end.
+        await world.eventually(lambda: db.fetchval(WAITING))
         waiting.set()
         await store.save(tx, loaded, now=NOW)
         return ours
