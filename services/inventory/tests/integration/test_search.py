@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
+from orderhub_chassis.db import Database
 from orderhub_contracts.inventory.v1 import inventory_pb2 as pb
-from orderhub_inventory.app import Service
+from orderhub_inventory import app
 from orderhub_inventory.queries import products as queries
+from orderhub_inventory.settings import Settings
+
+from .conftest import Client, make_vendor
 
 MANY = 100_000
-# Every product is a fish; every tenth is red; every thousandth a discus; one carries each number.
+# Every product is a fish; every tenth is red; every thousandth a discus; one carries each number. Of the oldest, twenty
+# each are goods, of a rare species, archived, and of another vendor.
 FILL = """
 insert into products (id, vendor_id, sku, title, description, kind, price_minor, currency, status, species,
     life_stage, created_at, updated_at, words)
-select gen_random_uuid(), $1, 'S-' || n, 'Fish ' || n, '', 'countable', 1 + n % 997, 'EUR', 'active',
-    'species_' || n % 50, '', now(), now(),
+select lpad(to_hex(n), 32, '0')::uuid, case when n between 61 and 80 then $3::uuid else $1 end, 'S-' || n, 'Fish ' || n, '',
+    case when n > 20 then 'countable' else 'good' end, 1 + n % 997, 'EUR',
+    case when n between 41 and 60 then 'archived' else 'active' end,
+    case when n <= 20 then '' when n <= 40 then 'rare' else 'species_' || n % 50 end, '', now(), now(),
     array['s-' || n, 's', n::text, 'fish', 'species'] || case when n % 10 = 0 then array['red'] else '{}' end
     || case when n % 1000 = 0 then array['discus'] else '{}' end
 from generate_series(1, $2::int) n
@@ -37,8 +47,20 @@ async def put_on_the_shelf(sql: asyncpg.Connection, on_hand: str) -> None:
 
 
 @pytest.fixture
-async def full(service: Service, vendor: pb.Vendor, sql: asyncpg.Connection) -> asyncpg.Connection:
-    await sql.execute(FILL, vendor.id, MANY)
+async def search(settings: Settings) -> AsyncIterator[Database]:
+    """Sessions as those that the product searches with."""
+    async with Database.open(app._search_url(settings), service="inventory") as db:
+        yield db
+
+
+@pytest.fixture
+async def other(api: Client) -> pb.Vendor:
+    return await make_vendor(api, "Other")
+
+
+@pytest.fixture
+async def full(vendor: pb.Vendor, other: pb.Vendor, sql: asyncpg.Connection) -> asyncpg.Connection:
+    await sql.execute(FILL, vendor.id, MANY, other.id)
     await put_on_the_shelf(sql, "10")
     await sql.execute("vacuum analyze products")
     return sql
@@ -76,10 +98,10 @@ def explained(rows: list[Any]) -> str:
 
 
 async def test_no_question_on_a_hundred_thousand_products_scans_them_or_reads_much(
-    full: asyncpg.Connection, service: Service, blocks_read: Any
+    full: asyncpg.Connection, search: Database, blocks_read: Any
 ) -> None:
     """20 ms are some twenty thousand blocks in memory; looking at every product and its stock reads 400,000."""
-    db, dear, scanned = service.chassis.db, {}, {}
+    db, dear, scanned = search, {}, {}
     for name, filters in QUESTIONS.items():
         wanted = queries.Filter(**filters)
         for query in (queries.page_query, queries.near_query) if wanted.q else (queries.page_query,):
@@ -100,22 +122,20 @@ async def test_no_question_on_a_hundred_thousand_products_scans_them_or_reads_mu
     assert "products_search" in explained(await db.fetch(f"explain {sql}", *arguments))
     rare = await queries.page(db, queries.Filter(q="DISC", sort="price"), None, 200)
     assert len(rare.rows) == MANY // 1000
-    prices = [product.price_minor for product, _ in rare.rows]
+    prices = [found.price_minor for found, _ in rare.rows]
     assert prices == sorted(prices)
 
 
 @pytest.mark.parametrize(("few", "others"), [(0, 10), (10, 0)], ids=["few-are-sold-out", "few-are-left"])
 async def test_what_few_products_have_is_found_without_looking_at_all_the_others(
-    full: asyncpg.Connection, service: Service, blocks_read: Any, few: int, others: int
+    full: asyncpg.Connection, search: Database, blocks_read: Any, few: int, others: int
 ) -> None:
     """Of the hundred thousand, ten are in stock, or ten are not."""
     await put_on_the_shelf(full, f"case when sku like 'S-%2500' then {few} else {others} end")
     dear, found = {}, {}
     for name, filters in IN_STOCK.items():
         wanted = queries.Filter(**filters, in_stock=few > 0)
-        page, dear[name] = await blocks_read(
-            service.chassis.db, lambda asked, f=wanted: queries.page(asked, f, None, 50)
-        )
+        page, dear[name] = await blocks_read(search, lambda asked, f=wanted: queries.page(asked, f, None, 50))
         found[name] = len(page.rows)
     assert found == dict.fromkeys(IN_STOCK, 10)
     assert {name: blocks for name, blocks in dear.items() if blocks > 12_000} == {}, dear
@@ -135,3 +155,26 @@ async def test_only_a_product_that_sells_out_or_comes_back_touches_an_index(full
     await full.execute(f"update stocks set on_hand = 0 where {some}")
     assert await hot() == before + 100
     await put_on_the_shelf(full, "10")
+
+
+FEW: dict[str, dict[str, Any]] = {
+    "of a kind": {"kind": "good"},
+    "of a species": {"species": "rare"},
+    "archived": {"status": "archived"},
+    "none of a kind": {"kind": "individual"},
+    "none of a species": {"species": "none"},
+}
+
+
+async def test_few_of_many_and_all_of_them_are_listed_in_any_order_without_looking_at_the_others(
+    full: asyncpg.Connection, search: Database, other: pb.Vendor, blocks_read: Any
+) -> None:
+    dear: dict[Any, int] = {}
+    questions = FEW | {"a vendor's": {"vendor_id": UUID(other.id)}, "of every status": {"status": "any"}}
+    for (name, filters), q, sort in product(questions.items(), ("", "fish", "red"), queries.SORTS):
+        wanted = queries.Filter(**filters, q=q, sort=sort)
+        page, blocks = await blocks_read(search, lambda asked, f=wanted: queries.page(asked, f, None, 50))
+        all_of_them = 2 if q == "red" else 20
+        assert len(page.rows) == (0 if "none" in name else 50 if "every" in name else all_of_them), wanted
+        dear[name, q, sort] = blocks
+    assert {asked: blocks for asked, blocks in dear.items() if blocks > 2_500} == {}
