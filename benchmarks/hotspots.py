@@ -22,12 +22,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+import product as ours
+import report
+from orderhub import topology
 
-import product as ours  # noqa: E402
-import report  # noqa: E402
-from orderhub import topology  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 WATCHED = {topology.SIMULATOR, *(process for groups in topology.GROUPS.values() for process in groups)}
 DURATION = re.compile(

@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+import product as ours
+import report
+from orderhub import embedded, topology
+from peers import measure as peers
 
-import product as ours  # noqa: E402
-import report  # noqa: E402
-from orderhub import embedded, topology  # noqa: E402
-from peers import measure as peers  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "memory")
 RESULTS = HERE / "RESULTS.md"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import structlog
 from orderhub_chassis import http, metrics, replays
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.clock import ManualClock
@@ -280,8 +281,12 @@ async def test_a_dead_letter_tells_how_often_it_was_replayed_and_is_refused_afte
         await eventually(lambda: _has(world, 1))
         (item,) = (await door.list()).items
         assert item.replays == 0
-        for _ in range(replays.MAX_REPLAYS):
-            assert (await door.replay(item.id)).error == "ArithmeticError: no"
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(replays.MAX_REPLAYS):
+                assert (await door.replay(item.id)).error == "ArithmeticError: no"
+        failed = [line for line in logs if line["event"] == "replay.failed"]
+        assert [line["dead_letter"] for line in failed] == [item.id] * replays.MAX_REPLAYS
+        assert all(isinstance(line["exc_info"], ArithmeticError) for line in failed), "with its stack"
         (item,) = (await door.list()).items
         assert item.replays == replays.MAX_REPLAYS
         with pytest.raises(Failure) as refused:

@@ -19,7 +19,7 @@ SIMULATOR_RESTART: Final = children.Restart(limit=30, window=60.0, pause=0.1, lo
 SERVICE_STOPS: Final[children.Stops] = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
 MODULE: Final = (sys.executable, "-P", "-m")
 """How a process is started; -P, so that nothing is imported from the folder that the user happens to be in."""
-FRONT: Final = frozenset(
+DOORS: Final = frozenset(
     process
     for groups in topology.GROUPS.values()
     for process, carried in groups.items()
@@ -57,8 +57,8 @@ def services(
 
 def stop_order(names: list[str]) -> list[list[str]]:
     """Who stops together, in order: the door first, the provider after everybody who may still ask it."""
-    front = [name for name in names if name in FRONT]
-    back = [name for name in names if name not in FRONT and name != topology.SIMULATOR]
+    front = [name for name in names if name in DOORS]
+    back = [name for name in names if name not in DOORS and name != topology.SIMULATOR]
     return [front, back, [name for name in names if name == topology.SIMULATOR]]
 
 

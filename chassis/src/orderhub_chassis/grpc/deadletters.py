@@ -15,6 +15,7 @@ from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Failure, uuid_field
 from orderhub_chassis.replays import DeadLetterNotFound
+from orderhub_chassis.telemetry import log
 
 WITH_PARKED = """
 select d.*, (select count(*) from dead_letters p where p.consumer = d.consumer and p.topic = d.topic
@@ -63,6 +64,7 @@ class DeadLetterServicer(dead_letters_pb2_grpc.DeadLetterServiceServicer):  # ty
         except Failure:
             raise
         except Exception as error:  # noqa: BLE001 - the operator is told what the handler says today
+            log("replays").warning("replay.failed", dead_letter=request.id, exc_info=error)
             return pb.ReplayDeadLetterResponse(error=f"{type(error).__name__}: {error}")
         return pb.ReplayDeadLetterResponse(applied=applied, would_send=would_send)
 

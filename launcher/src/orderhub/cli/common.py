@@ -12,6 +12,9 @@ from cyclopts.validators import Number
 from orderhub.output import Output
 
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65535))]
+Flag = Annotated[bool, Parameter(negative="")]
+"""An option that is given or not; there is no `--no-…` of it."""
+User = Annotated[str, Parameter(name=["--user", "--as"])]
 
 
 @Parameter(name="*")
@@ -22,7 +25,7 @@ class Common:
     home: Annotated[
         Path | None, Parameter(help="The data folder (default: ORDERHUB_HOME, or .orderhub here).")
     ] = None
-    json: Annotated[bool, Parameter(negative="", help="Print JSON, one object per line.")] = False
+    json: Annotated[Flag, Parameter(help="Print JSON, one object per line.")] = False
 
     @property
     def out(self) -> Output:

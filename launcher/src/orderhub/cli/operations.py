@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from orderhub.cli.common import COMMON, Common, Port
+from orderhub.cli.common import COMMON, Common, Flag, Port
 from orderhub.exits import Exit, Refused
 
 
@@ -30,8 +29,8 @@ def load(
     duration: str = "30s",
     mix: str = "happy",
     orders: int = 0,
-    deliver: Annotated[bool, Parameter(negative="")] = False,
-    burst: Annotated[bool, Parameter(negative="")] = False,
+    deliver: Flag = False,
+    burst: Flag = False,
     customers: int = 50,
     connections: int = 64,
     settle_within: str = "120s",
@@ -117,8 +116,8 @@ def doctor(*, port: Port = 8080, common: Common = COMMON) -> int:
 
 def config(
     *,
-    write: Annotated[bool, Parameter(negative="")] = False,
-    check: Annotated[bool, Parameter(negative="")] = False,
+    write: Flag = False,
+    check: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """All settings with their values, secrets masked.

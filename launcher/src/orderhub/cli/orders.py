@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from orderhub.cli.common import COMMON, Common
+from orderhub.cli.common import COMMON, Common, Flag, User
 from orderhub.exits import Exit
 
 Country = Literal["NL", "DE", "FR", "GB", "US"]
@@ -47,12 +47,12 @@ def order_place(
     quantity: Annotated[int, Parameter(validator=Number(gte=1, lte=1_000_000))] = 1,
     ship_to: Country = "NL",
     pay: str = "tok_ok",
-    user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
+    user: User = "customer",
     vendor: str = "",
     comment: str = "",
     key: Annotated[str, Parameter(validator=_visible_ascii)] = "",
     wait: Annotated[int, Parameter(validator=Number(gte=0, lte=30))] | None = None,
-    watch: Annotated[bool, Parameter(negative="")] = False,
+    watch: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Place an order of one line.
@@ -91,8 +91,8 @@ def order_show(
     order_id: str = "last",
     /,
     *,
-    user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
-    timeline: Annotated[bool, Parameter(negative="")] = False,
+    user: User = "customer",
+    timeline: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Show an order.
@@ -114,7 +114,7 @@ def order_show(
 @order.command(name="list")
 def order_list(
     *,
-    user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
+    user: User = "customer",
     status: Status | None = None,
     limit: Annotated[int, Parameter(validator=Number(gte=1, lte=200))] = 20,
     common: Common = COMMON,
@@ -140,9 +140,9 @@ def order_cancel(
     order_id: str = "last",
     /,
     *,
-    user: Annotated[str, Parameter(name=["--user", "--as"])] = "customer",
+    user: User = "customer",
     reason: str = "changed my mind",
-    watch: Annotated[bool, Parameter(negative="")] = False,
+    watch: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Cancel an order.

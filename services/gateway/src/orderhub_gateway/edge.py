@@ -291,16 +291,20 @@ def check_query(query: bytes) -> None:
     if b"%" in query or not query.isascii():
         _check_encoding(query)
     if b"&" in query:
-        names = [name for name, _ in parse_qsl(query.decode(), keep_blank_values=True)]
+        names = _names(query)
         if doubled := next((name for name in names if names.count(name) > 1), None):
             raise bad_field(f"/query/{escaped(doubled)}", "doubled", "stands twice in the query")
 
 
 def check_known(query: bytes, known: frozenset[str]) -> None:
     """Raises a Failure for a parameter that the operation does not have; `check_query` has seen the query before."""
-    for name, _ in parse_qsl(query.decode(), keep_blank_values=True):
+    for name in _names(query):
         if name not in known:
             raise bad_field(f"/query/{escaped(name)}", "unknown", "is no parameter of this operation")
+
+
+def _names(query: bytes) -> list[str]:
+    return [name for name, _ in parse_qsl(query.decode(), keep_blank_values=True)]
 
 
 def _check_encoding(query: bytes) -> None:

@@ -107,7 +107,8 @@ def _schemas() -> dict[str, Any]:
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
     listed = [auth.UserEntry, catalogue.Product, catalogue.Animal, orders.Order, payments.Payment]
     listed += [deliveries.Delivery, operator.Saga, operator.DeadLetter, operator.LedgerEntry]
-    pages: list[Any] = [common.Page[item] for item in listed]  # type: ignore[valid-type]
+    page: Any = common.Page
+    pages = [page[item] for item in listed]
     _, components = msgspec.json.schema_components([*structs, *pages], ref_template=REFERENCE + "{name}")
     return dict(sorted(components.items()))
 
