@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from orderhub_simulator.api import routes
 from orderhub_simulator.app import build
 from orderhub_simulator.settings import Settings
 
@@ -107,17 +107,27 @@ async def test_flaky_attempts_are_counted_across_a_restart(settings: Settings, c
     assert seen == [503, 503, 200, 200]
 
 
-async def test_a_time_out_holds_its_own_answer_and_nobody_elses(settings: Settings, client_of: Any) -> None:
-    slow = settings.model_copy(update={"timeout_seconds": 0.6})
-    async with build(slow) as service, client_of(service.url) as client:
-        started = time.monotonic()
-        held_back = asyncio.create_task(client.authorize("slow", token="tok_timeout"))
-        while (told := await client.get("/v1/operations/slow")).status_code == 404:
-            pass
-        assert (await client.authorize("slow", token="tok_timeout")).json() == told.json()["body"]
-        assert not held_back.done()
-        assert (await held_back).status_code == 504
-        assert time.monotonic() - started >= 0.6
+async def test_a_time_out_holds_its_own_answer_and_nobody_elses(
+    settings: Settings, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = asyncio.Event()
+    asked: list[float] = []
+
+    class Clock:
+        @staticmethod
+        async def sleep(seconds: float) -> None:
+            asked.append(seconds)
+            await over.wait()
+
+    monkeypatch.setattr(routes, "asyncio", Clock)
+    held_back = asyncio.create_task(client.authorize("slow", token="tok_timeout"))
+    while (told := await client.get("/v1/operations/slow")).status_code == 404:
+        pass
+    assert (await client.authorize("slow", token="tok_timeout")).json() == told.json()["body"]
+    assert not held_back.done()
+    over.set()
+    assert (await held_back).status_code == 504
+    assert asked == [settings.timeout_seconds]
 
 
 async def test_a_time_out_in_a_batch_delays_no_other_operation(settings: Settings, client_of: Any) -> None:
