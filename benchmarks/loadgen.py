@@ -27,7 +27,7 @@ LOCATION: Final = b"/api/v1/orders/"
 LENGTH: Final = b"\r\ncontent-length:"
 RETRY_AFTER: Final = b"\r\nretry-after:"
 ID_LENGTH: Final = 36
-OPEN: Final = "select count(*) from saga_runs where state not in ('SUCCEEDED', 'FAILED')"
+OPEN: Final = "select count(*) from live_runs"
 SHIP_TO: Final = {
     "name": "Bench Customer", "line1": "Testweg 2", "city": "Amsterdam", "postal_code": "1012", "country": "NL",
     "lat": 52.37, "lon": 4.9,

@@ -57,7 +57,7 @@ def assert_all_is_well(home: Installation, accepted: Sequence[str]) -> None:
     rows = home.sql_now("orders", "select id::text as id, status from orders")
     states = {row["id"]: row["status"] for row in rows}
     assert {id: states.get(id) for id in accepted if states.get(id) not in SETTLED} == {}
-    open_runs = "select order_id, state from saga_runs where state not in ('SUCCEEDED', 'FAILED')"
+    open_runs = "select order_id, state from live_runs"
     assert home.sql_now("orders", open_runs) == []
     for service in ("orders", "inventory", "payments", "delivery"):
         assert home.sql_now(service, "select id, reason from dead_letters") == []

@@ -33,12 +33,12 @@ DAMAGE: dict[str, tuple[str, str]] = {
     "orders.run": (ORDERS, f"update orders set status = 'PENDING' where id = {CONFIRMED} returning id"),
     "orders.operator": (
         ORDERS,
-        f"update saga_runs set state = 'COMPENSATION_FAILED' where order_id = {CONFIRMED} returning order_id",
+        f"update orders set run_id = id, run_state = 'COMPENSATION_FAILED' where id = {CONFIRMED} returning id",
     ),
     "orders.overdue": (
         ORDERS,
-        "update saga_runs set state = 'RUNNING', deadline_at = now() - interval '2 minutes'"
-        f" where order_id = {CONFIRMED} returning order_id",
+        "update orders set run_id = id, run_state = 'RUNNING', run_deadline_at = now() - interval '2 minutes'"
+        f" where id = {CONFIRMED} returning id",
     ),
     "orders.history": (
         ORDERS, f"delete from order_events where order_id = {CONFIRMED} and seq = 2 returning order_id"

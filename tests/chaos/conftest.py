@@ -147,7 +147,7 @@ class World:
         }
 
     async def open_runs(self) -> list[Any]:
-        wanted = "select order_id::text, definition, state, step from saga_runs where state not in ('SUCCEEDED', 'FAILED')"
+        wanted = "select order_id::text, definition, state, step from live_runs"
         return await self.sql("orders", wanted)
 
     # --- rest ---
@@ -168,7 +168,7 @@ class World:
     async def picture(self) -> dict[str, list[str]]:
         """What the services keep of all orders, as text: to see whether anything at all has changed."""
         tables = {
-            "orders": ("orders", "order_lines", "saga_runs", "order_events"),
+            "orders": ("orders", "order_lines", "ended_runs", "order_events"),
             "inventory": ("stocks", "animals", "reservations", "stock_movements"),
             "payments": ("payments", "refunds", "ledger_entries", "payment_intents"),
             "delivery": ("deliveries", "welfare_decisions"),

@@ -1,13 +1,14 @@
 """A saga participant's side: refuse stale epochs, answer a repeated command with the first answer.
 
-Each participant keeps one row per order: the highest epoch it has seen (a tombstone is that row after the end)
-and its definite answers. Transient answers are not stored, so a retry of the command runs again.
+Each participant keeps one standing per order: the highest epoch it has seen (a tombstone is that standing after the
+end) and its definite answers. Transient answers are not stored, so a retry of the command runs again. A standing has
+a row of its own, or a place in the row of what the participant keeps of the order: `packed` and `unpacked`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -44,6 +45,7 @@ S = TypeVar("S", bound=HasStandings)
 Answer = Callable[[S, Envelope, Context], "SagaReply | Iterable[Outgoing | SagaReply] | None"]
 
 
+ANSWERS: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 LOAD = "select order_id, epoch, answers from saga_standings where order_id = any($1) order by order_id for update"
 INSERT = "insert into saga_standings select * from unnest($1::uuid[], $2::bigint[], $3::bytea[])"
 UPDATE = """
@@ -59,12 +61,18 @@ async def load(tx: Transaction, order_ids: Iterable[UUID]) -> dict[UUID, Standin
     standings = {id: Standing(id) for id in wanted}
     for row in await tx.fetch(LOAD, wanted):
         id = row["order_id"]
-        standings[id] = Standing(id, row["epoch"], _answers(row["answers"]), kept=True)
+        standings[id] = unpacked(id, row["epoch"], row["answers"])
     return standings
 
 
-def _answers(data: bytes) -> dict[str, bytes]:
-    return msgspec.msgpack.decode(data, type=dict[str, bytes]) if data else {}
+def unpacked(order_id: UUID, epoch: int, answers: bytes) -> Standing:
+    """A standing from the two values that a row keeps of it."""
+    return Standing(order_id, epoch, ANSWERS.decode(answers) if answers else {}, kept=True)
+
+
+def packed(standing: Standing) -> tuple[int, bytes]:
+    """Epoch and answers as a row keeps them."""
+    return standing.epoch, msgspec.msgpack.encode(standing.answers) if standing.answers else b""
 
 
 async def save(tx: Transaction, standings: dict[UUID, Standing]) -> None:
@@ -74,8 +82,8 @@ async def save(tx: Transaction, standings: dict[UUID, Standing]) -> None:
         (UPDATE, [s for s in changed if s.kept]),
     ):
         if rows:
-            answers = [msgspec.msgpack.encode(s.answers) for s in rows]
-            tx.write(statement, [s.order_id for s in rows], [s.epoch for s in rows], answers)
+            epochs, answers = zip(*map(packed, rows), strict=True)
+            tx.write(statement, [s.order_id for s in rows], list(epochs), list(answers))
 
 
 def answering(decide: Answer[S]) -> Decision[S]:

@@ -15,32 +15,29 @@ ORDERS, PAYMENTS, INVENTORY, DELIVERY = (
     "orderhub_delivery",
 )
 
-LIVE: Final = "state not in ('SUCCEEDED', 'FAILED')"
-
 ORDERS_CHECKS: Final = (
     by_sql(
         "orders.run", "an order that is not settled is in a live run; a settled one is in none", ORDERS,
-        f"""
-        select o.id as order_id, o.status, coalesce(r.state, 'none') as run
-        from orders o left join saga_runs r on r.order_id = o.id and r.{LIVE}
-        where (o.status in ('PENDING', 'CANCELLING') and r.id is null)
-           or (o.status = 'ON_HOLD' and r.state is distinct from 'HELD')
-           or (o.status not in ('PENDING', 'CANCELLING', 'ON_HOLD') and r.id is not null)
-        order by o.id
+        """
+        select id as order_id, status, coalesce(run_state, 'none') as run from orders
+        where (status in ('PENDING', 'CANCELLING') and run_id is null)
+           or (status = 'ON_HOLD' and run_state is distinct from 'HELD')
+           or (status not in ('PENDING', 'CANCELLING', 'ON_HOLD') and run_id is not null)
+        order by id
         """,
     ),
     by_sql(
         "orders.operator", "no saga run waits for an operator", ORDERS,
         """
-        select order_id, id as run_id, definition, step, state from saga_runs
+        select order_id, id as run_id, definition, step, state from live_runs
         where state in ('COMPENSATION_FAILED', 'STUCK') order by id
         """,
     ),
     by_sql(
         "orders.overdue", "no saga run is a minute behind its deadline", ORDERS,
-        f"""
-        select order_id, id as run_id, definition, step, state, deadline_at from saga_runs
-        where {LIVE} and deadline_at < $1::timestamptz - interval '1 minute' order by id
+        """
+        select order_id, id as run_id, definition, step, state, deadline_at from live_runs
+        where deadline_at < $1::timestamptz - interval '1 minute' order by id
         """,
         live_only=True,
     ),
@@ -76,7 +73,7 @@ ORDERS_CHECKS: Final = (
         """
         select order_id, string_agg(distinct kept, ', ') as kept from (
             select order_id, 'line' as kept from order_lines
-            union all select order_id, 'run' from saga_runs
+            union all select order_id, 'run' from ended_runs
             union all select order_id, 'event' from order_events
         ) k where not exists (select from orders o where o.id = k.order_id) group by order_id
         union all

@@ -40,10 +40,13 @@ STREAMS: Final = {
         "select reference::uuid, sum(captured_minor)::bigint as captured, sum(refunded_minor)::bigint as refunded"
         " from authorizations where reference ~ '^[0-9a-f-]{36}$' group by 1 order by 1",
     ),
-    **{
-        f"standing_{name}": (f"orderhub_{name}", "select order_id, epoch from saga_standings order by order_id")
-        for name in ("inventory", "payments", "delivery")
-    },
+    "standing_inventory": ("orderhub_inventory", "select order_id, epoch from saga_standings order by order_id"),
+    "standing_payments": (
+        "orderhub_payments",
+        "select order_id, saga_epoch as epoch from payments union all select order_id, epoch from saga_standings s"
+        " where not exists (select from payments p where p.order_id = s.order_id) order by order_id",
+    ),
+    "standing_delivery": ("orderhub_delivery", "select order_id, epoch from saga_standings order by order_id"),
 }  # fmt: skip
 """Stream → (database, statement sorted by the order's id)."""
 

@@ -129,7 +129,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
                 outcomes.append(Outcome(order=order))
             except Failure as failure:
                 outcomes.append(Outcome(failure=failure_detail(failure)))
-        await self._save_placed(tx, loaded, outgoing, fresh, now)
+        self._save_placed(tx, loaded, outgoing, fresh, now)
         return outcomes
 
     def _decide(
@@ -150,7 +150,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
         outgoing += [_traced(message, one.item.traceparent) for message in messages]
         return queries.shown(order)
 
-    async def _save_placed(
+    def _save_placed(
         self,
         tx: Transaction,
         loaded: Loaded,
@@ -160,9 +160,8 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
     ) -> None:
         if not loaded.orders:
             return
-        store.insert_orders(tx, list(loaded.orders.values()), now=now)
-        await store.save_runs(tx, loaded, now=now)
-        store.save_events(tx, list(loaded.orders.values()), now=now)
+        store.insert_orders(tx, loaded, now=now)
+        store.save_events(tx, loaded.orders.values(), now=now)
         idempotency.store(tx, fresh, now=now)
         tx.send_all(outgoing)
 

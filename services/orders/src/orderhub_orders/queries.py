@@ -12,7 +12,7 @@ from orderhub_chassis.db import Database
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Money, Reason
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
-from orderhub_orders import sagas, store
+from orderhub_orders import sagas
 from orderhub_orders.engine import OVER
 from orderhub_orders.model import Order, Status
 from orderhub_orders.placing import CANDIDATES, AnimalView, Catalogue, ProductView
@@ -26,8 +26,7 @@ from {orders} o
 """
 ONE = ORDERS.format(orders="orders") + "where o.id = $1"
 # Live runs are few, whatever there ever was: read before anything else, never by walking the table until some are found.
-WITH_LIVE = f"with live as materialized (select {{columns}} from saga_runs where {store.LIVE})"
-OF_LIVE = "live cross join lateral (select * from orders where id = live.order_id offset 0)"
+WITH_LIVE = "with live as materialized (select * from {table})"
 IN_A_RUN = frozenset({Status.PENDING, Status.ON_HOLD, Status.CANCELLING})
 
 
@@ -50,7 +49,8 @@ async def orders(
     )
     where, arguments = _conditions(columns, [*filters, before])
     in_a_run = filters[2] in IN_A_RUN
-    begin, table = (WITH_LIVE.format(columns="order_id"), OF_LIVE) if in_a_run else ("", "orders")
+    begin = WITH_LIVE.format(table="orders where run_id is not null") if in_a_run else ""
+    table = "live" if in_a_run else "orders"
     query = f"{begin} {ORDERS.format(orders=table)} {where} order by o.id desc limit {limit:d}"
     return [_order(row, now) for row in await db.fetch(query, *arguments)]
 
@@ -146,7 +146,7 @@ async def sagas_page(
     """Newest first."""
     where, arguments = _conditions(("state =", "order_id =", "id <"), [state, order_id, before])
     live = state and state not in OVER
-    begin, table = (WITH_LIVE.format(columns="*"), "live") if live else ("", "saga_runs")
+    begin, table = (WITH_LIVE.format(table="live_runs"), "live") if live else ("", "saga_runs")
     query = f"{begin} select * from {table} {where} order by id desc limit {limit:d}"
     return [_saga(row) for row in await db.fetch(query, *arguments)]
 

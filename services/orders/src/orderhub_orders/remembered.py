@@ -1,6 +1,6 @@
 """Orders under way as this process left them: what need not be read again while nobody else writes their rows.
 
-A row's version is the transaction that wrote it (PostgreSQL's `xmin`, which vacuum leaves alone). It is read under the
+An order's row holds its live run. The row's version is the transaction that wrote it (PostgreSQL's `xmin`, which vacuum leaves alone). It is read under the
 row's lock and compared, so a stale order is never used: another process's write, a restored database or a
 transaction that was rolled back only cost a read.
 """
@@ -20,18 +20,10 @@ MOST: Final = 10_000
 """Orders under way that are kept, some 2.5 kB each; beyond that the one that rested longest is forgotten."""
 
 
-class Versions(msgspec.Struct, frozen=True):
-    """Which transactions wrote an order's row and its live run's; no run is live where there is no id."""
-
-    order: int
-    run_id: UUID | None = None
-    run: int = 0
-
-
 class Kept(msgspec.Struct, frozen=True):
     order: Order
     run: Run
-    versions: Versions
+    version: int
 
 
 class Remembered:
@@ -44,13 +36,13 @@ class Remembered:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, order_id: UUID, versions: Versions) -> Kept | None:
-        """None when the rows are no longer those that were kept."""
+    def take(self, order_id: UUID, version: int) -> Kept | None:
+        """None when the row is no longer the one that was kept."""
         kept = self._kept.pop(order_id, None)
-        return kept if kept is not None and kept.versions == versions else None
+        return kept if kept is not None and kept.version == version else None
 
-    def keep(self, order: Order, run: Run, versions: Versions) -> None:
+    def keep(self, order: Order, run: Run, version: int) -> None:
         """What a transaction has committed; orders without a live run are seldom heard of again."""
-        self._kept[order.id] = Kept(order, run, versions)
+        self._kept[order.id] = Kept(order, run, version)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)

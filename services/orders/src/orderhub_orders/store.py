@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,9 +16,9 @@ from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.common.v1.common_pb2 import AnimalFacts, Reason
 from orderhub_contracts.events.v1.events_pb2 import AnimalChanged, OrderEvent, ProductChanged, VendorChanged
 
-from orderhub_orders.engine import OVER, Run, State
+from orderhub_orders.engine import Run, State
 from orderhub_orders.model import NO_REASON, Line, Order, Status
-from orderhub_orders.remembered import Remembered, Versions
+from orderhub_orders.remembered import Remembered
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -28,34 +30,30 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct):
-    """The orders that a batch names, with their live run (or, by id, the run that a reply names)."""
+    """The orders that a batch names. `runs`: by their own id the runs that were live or have been started since, also
+    when they are over by now; `live`: the last of them by order."""
 
     orders: dict[UUID, Order] = msgspec.field(default_factory=dict)
     runs: dict[UUID, Run] = msgspec.field(default_factory=dict)
     live: dict[UUID, Run] = msgspec.field(default_factory=dict)
-    created: list[Run] = msgspec.field(default_factory=list)
     answered: list[Answered] = msgspec.field(default_factory=list)
     vendors: dict[str, VendorChanged] = msgspec.field(default_factory=dict)
     products: dict[str, ProductChanged] = msgspec.field(default_factory=dict)
     animals: dict[str, AnimalChanged] = msgspec.field(default_factory=dict)
-    # By order or run: what seldom changes, as it was loaded.
+    # By order: what seldom changes, as it was loaded.
     rests: dict[UUID, tuple[Any, ...]] = msgspec.field(default_factory=dict)
-    # Whose rows were found, and the transaction that writes them anew.
-    versions: dict[UUID, Versions] = msgspec.field(default_factory=dict)
+    # By order: which transaction wrote the row that was found; and the one that writes it anew.
+    versions: dict[UUID, int] = msgspec.field(default_factory=dict)
     written_by: int = 0
 
     def add_run(self, run: Run) -> None:
-        self.created.append(run)
         self.runs[run.id] = run
         self.live[run.subject_id] = run
 
 
-LIVE = "state not in ({})".format(", ".join(f"'{state}'" for state in State if state in OVER))
-"""A saga run that is not over, in SQL: word for word what the index of the live runs says."""
-LOCK = (
+LOCK: Final = (
     "select id, xmin, pg_current_xact_id()::xid as by from orders where id = any($1) order by id for update"
 )
-LIVE_RUNS = f"select order_id, id, xmin from saga_runs where order_id = any($1) and {LIVE}"
 
 
 async def load_orders(
@@ -63,19 +61,15 @@ async def load_orders(
 ) -> Loaded:
     """Lock the orders in key order, with their lines and live runs: those `remembered`, and for the others their rows.
 
-    The runs are looked at in a statement of their own, which sees what the one that was waited for has written.
+    Those are read in statements of their own, which see what the transaction that was waited for has written.
     """
     wanted = sorted(set(ids))
     loaded = Loaded()
-    if not wanted:
-        return loaded
-    locked = await tx.fetch(LOCK, wanted)
-    live = {row["order_id"]: (row["id"], row["xmin"]) for row in await tx.fetch(LIVE_RUNS, wanted)}
     unknown = []
-    for row in locked:
+    for row in await tx.fetch(LOCK, wanted) if wanted else ():
         id, loaded.written_by = row["id"], row["by"]
-        versions = loaded.versions[id] = Versions(row["xmin"], *live.get(id, ()))
-        kept = remembered.take(id, versions) if remembered is not None else None
+        version = loaded.versions[id] = row["xmin"]
+        kept = remembered.take(id, version) if remembered is not None else None
         if kept is None:
             unknown.append(id)
         else:
@@ -91,30 +85,24 @@ async def _read(tx: Transaction, loaded: Loaded, ids: list[UUID], now: datetime)
     query = "select * from order_lines where order_id = any($1) order by order_id, line_no"
     for row in await tx.fetch(query, ids):
         lines[row["order_id"]].append(_line(row))
-    runs = {
-        row["order_id"]: _run(row)
-        for row in await tx.fetch(f"select * from saga_runs where order_id = any($1) and {LIVE}", ids)
-    }
     for row in await tx.fetch("select * from orders where id = any($1)", ids):
-        _add(loaded, _order(row, lines[row["id"]], now), runs.get(row["id"]))
+        _add(loaded, _order(row, lines[row["id"]], now), _run(row) if row["run_id"] else None)
 
 
 def _add(loaded: Loaded, order: Order, run: Run | None) -> None:
     loaded.orders[order.id] = order
-    loaded.rests[order.id] = _rest_of_order(order)
+    loaded.rests[order.id] = _rest(order, run)
     if run is not None:
         loaded.runs[run.id] = loaded.live[order.id] = run
-        loaded.rests[run.id] = _rest_of_run(run)
 
 
 def remember(loaded: Loaded, remembered: Remembered) -> None:
     """After the commit of what was loaded and saved: keep the orders whose run goes on."""
-    by = loaded.written_by
     for id, found in loaded.versions.items():
         order, run = loaded.orders[id], loaded.live.get(id)
         if run is None or run.over:
             continue
-        versions = Versions(by if order.changed else found.order, run.id, by if run.changed else found.run)
+        version = loaded.written_by if order.changed or run.changed else found
         if order.changed:
             order.updated_at, order.changed = order.now, False
         if run.changed:
@@ -122,7 +110,7 @@ def remember(loaded: Loaded, remembered: Remembered) -> None:
         for line in order.lines:
             line.changed = False
         order.events = []
-        remembered.keep(order, run, versions)
+        remembered.keep(order, run, version)
 
 
 def _order(row: Any, lines: list[Line], now: datetime) -> Order:
@@ -156,20 +144,26 @@ def _line(row: Any) -> Line:
 
 
 def _run(row: Any) -> Run:
+    """The live run in an order's row."""
     return Run(
-        row["id"], row["order_id"], row["definition"], row["definition_version"], State(row["state"]), row["step"],
-        row["epoch"], row["attempts"], row["deadline_at"], row["expires_at"], row["created_at"], row["updated_at"],
-        row["stop_requested"], _reason(row["reason"]), changed=False,
+        row["run_id"], row["id"], row["run_definition"], row["run_definition_version"], State(row["run_state"]),
+        row["run_step"], row["epoch"], row["run_attempts"], row["run_deadline_at"], row["run_expires_at"],
+        row["run_created_at"], row["run_moved_at"], row["run_stop_requested"], _reason(row["run_reason"]),
+        changed=False,
     )  # fmt: skip
 
 
 INSERT_ORDERS = """
 insert into orders (id, customer_id, vendor_id, status, currency, items_minor, delivery_minor, tax_minor, total_minor,
-    payment_token, pickup, ship_to, comment, epoch, last_seq, trace_id, created_at, updated_at)
-select i, c, v, 'PENDING', cu, it, dm, tm, it + dm + tm, pt, pu, st, co, ep, ls, tr, $1, $1
+    payment_token, pickup, ship_to, comment, epoch, last_seq, trace_id, created_at, updated_at,
+    run_id, run_definition, run_definition_version, run_state, run_step, run_attempts, run_deadline_at, run_expires_at,
+    run_stop_requested, run_reason, run_created_at, run_moved_at)
+select i, c, v, 'PENDING', cu, it, dm, tm, it + dm + tm, pt, pu, st, co, ep, ls, tr, $1, $1,
+    ri, rd, rv, rs, rn, ra, rl, rx, false, '', $1, $1
 from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[],
-    $10::bytea[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[], $15::text[])
-    as u (i, c, v, cu, it, dm, tm, pt, pu, st, co, ep, ls, tr)
+    $10::bytea[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::uuid[], $17::text[],
+    $18::int[], $19::text[], $20::int[], $21::int[], $22::timestamptz[], $23::timestamptz[])
+    as u (i, c, v, cu, it, dm, tm, pt, pu, st, co, ep, ls, tr, ri, rd, rv, rs, rn, ra, rl, rx)
 """
 INSERT_LINES = """
 insert into order_lines (order_id, line_no, product_id, sku, title, kind, quantity, unit_price_minor, candidates, animal_id)
@@ -180,15 +174,10 @@ from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[
 """
 
 
-def insert_orders(tx: Transaction, orders: Sequence[Order], *, now: datetime) -> None:
-    """New orders with their lines; runs and events come with `save`."""
-    rows = [
-        (
-            o.id, o.customer_id, o.vendor_id, o.currency, o.items_minor, o.delivery_minor, o.tax_minor, o.payment_token,
-            o.pickup, o.ship_to, o.comment, o.epoch, o.last_seq, o.trace_id,
-        )
-        for o in orders
-    ]  # fmt: skip
+def insert_orders(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
+    """New orders with their lines and the runs that have just been started; events come with `save_events`."""
+    orders = loaded.orders.values()
+    rows = [_new_row(order, loaded.live[order.id]) for order in orders]
     tx.write(INSERT_ORDERS, now, *_columns(rows))
     lines = [(o.id, line) for o in orders for line in o.lines]
     facts = [
@@ -205,47 +194,87 @@ def insert_orders(tx: Transaction, orders: Sequence[Order], *, now: datetime) ->
     tx.write(INSERT_LINES, *columns, [n for n, _ in facts], [b for _, b in facts], list(range(len(lines))))
 
 
+def _new_row(o: Order, r: Run) -> tuple[Any, ...]:
+    return (
+        o.id, o.customer_id, o.vendor_id, o.currency, o.items_minor, o.delivery_minor, o.tax_minor, o.payment_token,
+        o.pickup, o.ship_to, o.comment, o.epoch, o.last_seq, o.trace_id, r.id, r.definition, r.version, r.state, r.step,
+        r.attempts, r.deadline_at, r.expires_at,
+    )  # fmt: skip
+
+
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-# What moves with nearly every message, and beside it what changes once in an order's life if at all: a value that is
-# sent, unpacked and written for nothing costs as much as one that is new.
-UPDATE_ORDERS = """
-update orders o set status = s, payment_id = pi, payment_status = ps, payment_version = pv, delivery_id = di,
-    delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e, last_seq = l, updated_at = $1
-from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[],
-    $10::boolean[], $11::bigint[], $12::bigint[]) as u (i, s, pi, ps, pv, di, ds, dv, pu, e, l)
-where o.id = u.i
-"""
-UPDATE_ORDERS_WHOLE = """
-update orders o set status = s, payment_id = pi, payment_status = ps, payment_version = pv, delivery_id = di,
-    delivery_status = ds, delivery_version = dv, picked_up = pu, epoch = e, last_seq = l, updated_at = $1,
-    former_status = f, reason = r, cancel_reason = c
-from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[],
-    $10::boolean[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[], $15::text[])
-    as u (i, s, pi, ps, pv, di, ds, dv, pu, e, l, f, r, c)
-where o.id = u.i
-"""
-INSERT_RUNS = """
-insert into saga_runs (id, order_id, definition, definition_version, state, step, epoch, attempts, deadline_at,
-    expires_at, stop_requested, reason, created_at, updated_at)
-select i, o, d, dv, s, st, e, a, dl, ex, sr, r, cr, $14
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::int[], $7::bigint[], $8::int[],
-    $9::timestamptz[], $10::timestamptz[], $11::boolean[], $12::bytea[], $13::timestamptz[])
-    as u (i, o, d, dv, s, st, e, a, dl, ex, sr, r, cr)
-"""
-UPDATE_RUNS = """
-update saga_runs g set state = s, step = st, attempts = a, deadline_at = dl, updated_at = $1
-from unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::timestamptz[]) as u (i, s, st, a, dl)
-where g.id = u.i
-"""
-UPDATE_RUNS_WHOLE = """
-update saga_runs g set state = s, step = st, attempts = a, deadline_at = dl, updated_at = $1, epoch = e,
-    stop_requested = sr, reason = r
-from unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::bigint[], $8::boolean[], $9::bytea[])
-    as u (i, s, st, a, dl, e, sr, r)
-where g.id = u.i
+# The columns of an order's row that change together: what the order tells others, where its run stands, and what changes
+# once in an order's life if at all. A value that is sent, unpacked and written for nothing costs as much as a new one.
+TOLD: Final = (
+    ("status", "text"), ("payment_id", "text"), ("payment_status", "text"), ("payment_version", "bigint"),
+    ("delivery_id", "text"), ("delivery_status", "text"), ("delivery_version", "bigint"), ("picked_up", "boolean"),
+    ("epoch", "bigint"), ("last_seq", "bigint"),
+)  # fmt: skip
+STEP: Final = (
+    ("run_state", "text"), ("run_step", "int"), ("run_attempts", "int"), ("run_deadline_at", "timestamptz"),
+)  # fmt: skip
+REST: Final = (
+    ("former_status", "text"), ("reason", "bytea"), ("cancel_reason", "text"), ("run_id", "uuid"),
+    ("run_definition", "text"), ("run_definition_version", "int"), ("run_expires_at", "timestamptz"),
+    ("run_stop_requested", "boolean"), ("run_reason", "bytea"), ("run_created_at", "timestamptz"),
+)  # fmt: skip
+NO_RUN: Final = (None,) * 7
+NO_STEP: Final = (None,) * 4
+
+
+def _told(o: Order) -> tuple[Any, ...]:
+    return (
+        o.status, o.payment_id, o.payment_status, o.payment_version, o.delivery_id, o.delivery_status,
+        o.delivery_version, o.picked_up, o.epoch, o.last_seq,
+    )  # fmt: skip
+
+
+def _step(r: Run | None) -> tuple[Any, ...]:
+    return NO_STEP if r is None or r.over else (r.state, r.step, r.attempts, r.deadline_at)
+
+
+def _rest(o: Order, r: Run | None) -> tuple[Any, ...]:
+    return o.former_status, _reason_bytes(o.reason), o.cancel_reason, *_rest_of_run(r)
+
+
+def _rest_of_run(r: Run | None) -> tuple[Any, ...]:
+    if r is None or r.over:
+        return NO_RUN
+    return (
+        r.id,
+        r.definition,
+        r.version,
+        r.expires_at,
+        r.stop_requested,
+        _reason_bytes(r.reason),
+        r.created_at,
+    )
+
+
+@cache
+def _update(told: bool, step: bool, rest: bool) -> str:
+    """The statement that writes these groups of columns, at $1."""
+    columns = TOLD * told + STEP * step + REST * rest
+    times = ["updated_at = $1"] * told + ["run_moved_at = $1"] * step
+    arrays = ", ".join(
+        f"${number}::{type}[]" for number, (_, type) in enumerate((("id", "uuid"), *columns), 2)
+    )
+    return (
+        f"update orders o set {', '.join([*times, *(f'{name} = u.{name}' for name, _ in columns)])}"
+        f" from unnest({arrays}) as u (id, {', '.join(name for name, _ in columns)}) where o.id = u.id"
+    )
+
+
+INSERT_ENDED = """
+insert into ended_runs (id, order_id, definition, definition_version, state, step, epoch, attempts, expires_at,
+    stop_requested, reason, created_at, updated_at)
+select i, o, d, dv, s, st, e, a, ex, sr, r, cr, $1
+from unnest($2::uuid[], $3::uuid[], $4::text[], $5::int[], $6::text[], $7::int[], $8::bigint[], $9::int[],
+    $10::timestamptz[], $11::boolean[], $12::bytea[], $13::timestamptz[])
+    as u (i, o, d, dv, s, st, e, a, ex, sr, r, cr)
 """
 UPDATE_LINES = """
 update order_lines x set animal_id = a, animal_species = s, animal_born_on = b,
@@ -264,76 +293,49 @@ from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::te
 async def save(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
     """Each changed aggregate once; every new fact also goes out as an OrderEvent."""
     await save_views(tx, loaded)
-    save_orders(tx, loaded, now=now)
-    await save_runs(tx, loaded, now=now)
+    _save_orders(tx, loaded, now)
+    _save_ended(tx, loaded, now)
     lines = [(o.id, line) for o in loaded.orders.values() for line in o.lines if line.changed]
     if lines:
         tx.write(UPDATE_LINES, *_columns([_line_row(order_id, line) for order_id, line in lines]))
     save_events(tx, loaded.orders.values(), now=now)
 
 
-def save_orders(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
-    moved, whole = [], []
+def _save_orders(tx: Transaction, loaded: Loaded, now: datetime) -> None:
+    rows: defaultdict[tuple[bool, bool, bool], list[tuple[Any, ...]]] = defaultdict(list)
     for o in loaded.orders.values():
-        if not o.changed:
-            continue
-        row = (
-            o.id, o.status, o.payment_id, o.payment_status, o.payment_version, o.delivery_id, o.delivery_status,
-            o.delivery_version, o.picked_up, o.epoch, o.last_seq,
-        )  # fmt: skip
-        rest = _rest_of_order(o)
-        if loaded.rests.get(o.id) == rest:
-            moved.append(row)
-        else:
-            whole.append(row + rest)
-    _write_both(tx, UPDATE_ORDERS, moved, UPDATE_ORDERS_WHOLE, whole, now)
+        run = loaded.live.get(o.id)
+        moved = run is not None and run.changed
+        if o.changed or moved:
+            rest = _rest(o, run)
+            other = loaded.rests[o.id] != rest
+            row = (
+                o.id,
+                *(_told(o) if o.changed else ()),
+                *(_step(run) if moved else ()),
+                *(rest if other else ()),
+            )
+            rows[o.changed, moved, other].append(row)
+    for groups, found in rows.items():
+        tx.write(_update(*groups), now, *_columns(found))
 
 
-def _rest_of_order(o: Order) -> tuple[Any, ...]:
-    return o.former_status, _reason_bytes(o.reason), o.cancel_reason
-
-
-def _rest_of_run(r: Run) -> tuple[Any, ...]:
-    return r.epoch, r.stop_requested, _reason_bytes(r.reason)
-
-
-def _write_both(
-    tx: Transaction, moving: str, moved: list[Any], writing_whole: str, whole: list[Any], now: datetime
-) -> None:
-    if moved:
-        tx.write(moving, now, *_columns(moved))
-    if whole:
-        tx.write(writing_whole, now, *_columns(whole))
+def _save_ended(tx: Transaction, loaded: Loaded, now: datetime) -> None:
+    ended = [
+        (
+            r.id, r.subject_id, r.definition, r.version, r.state, r.step, r.epoch, r.attempts, r.expires_at,
+            r.stop_requested, _reason_bytes(r.reason), r.created_at,
+        )
+        for r in loaded.runs.values()
+        if r.over
+    ]  # fmt: skip
+    if ended:
+        tx.write(INSERT_ENDED, now, *_columns(ended))
 
 
 def _line_row(order_id: UUID, line: Line) -> tuple[Any, ...]:
     allowed = "" if line.allowed_animals is None else ",".join(map(str, line.allowed_animals)) or "-"
     return order_id, line.line_no, line.animal_id, line.animal_species, line.animal_born_on, allowed
-
-
-async def save_runs(tx: Transaction, loaded: Loaded, *, now: datetime) -> None:
-    """Updates first: an order has one live run at most, and a new one may follow the one that ends here."""
-    new = {run.id for run in loaded.created}
-    updated = [run for run in loaded.runs.values() if run.changed and run.id not in new]
-    moved, whole = [], []
-    for r in updated:
-        row, rest = (r.id, r.state, r.step, r.attempts, r.deadline_at), _rest_of_run(r)
-        if loaded.rests.get(r.id) == rest:
-            moved.append(row)
-        else:
-            whole.append(row + rest)
-    _write_both(tx, UPDATE_RUNS, moved, UPDATE_RUNS_WHOLE, whole, now)
-    if loaded.created:
-        inserted = [
-            (
-                r.id, r.subject_id, r.definition, r.version, r.state, r.step, r.epoch, r.attempts, r.deadline_at,
-                r.expires_at, r.stop_requested, _reason_bytes(r.reason), r.created_at,
-            )
-            for r in loaded.created
-        ]  # fmt: skip
-        if updated:
-            await tx.flush()
-        tx.write(INSERT_RUNS, *_columns(inserted), now)
 
 
 def save_events(tx: Transaction, orders: Iterable[Order], *, now: datetime) -> None:

@@ -12,15 +12,13 @@ from orderhub_orders import commands, metrics, store
 from orderhub_orders.engine import OPERATORS_QUEUE, State
 
 BATCH = 200
-DUE = f"""
-select o.id from orders o join saga_runs r on r.order_id = o.id
-where {store.LIVE} and r.deadline_at <= $1
-limit $2 for update of o skip locked
+DUE = """
+select id from orders where run_id is not null and run_deadline_at <= $1 limit $2 for update skip locked
 """
-QUEUES = f"""
+QUEUES = """
 select count(*) filter (where state = any($1)) as queue,
     count(*) filter (where state = $2 and created_at < $3) as unknown
-from saga_runs where {store.LIVE}
+from live_runs
 """
 
 

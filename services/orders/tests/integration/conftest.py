@@ -153,7 +153,7 @@ class World:
         """Once the reservation is asked for: the step's time is over."""
         await self.asked(order_id, inventory.ReserveStock)
         await self.service.chassis.db.execute(
-            "update saga_runs set deadline_at = now() - interval '1 s' where order_id = $1", UUID(order_id)
+            "update orders set run_deadline_at = now() - interval '1 s' where id = $1", UUID(order_id)
         )
 
     async def delivery_is(

@@ -22,10 +22,15 @@ select lpad(to_hex(n), 32, '0')::uuid, case when n <= 50 then 'old' else 'c-' ||
     'EUR', 1, 1, 't', '', '', 1, 1, $2, $2
 from generate_series(1, $3::int) n
 """
-RUNS = """
-insert into saga_runs (id, order_id, definition, definition_version, state, step, epoch, attempts, expires_at,
-    created_at, updated_at)
-select id, id, 'place_order', 1, case status when 'ON_HOLD' then 'HELD' else 'SUCCEEDED' end, 0, 1, 0, $1, $1, $1 from orders
+ENDED = """
+insert into ended_runs (id, order_id, definition, definition_version, state, step, epoch, attempts, expires_at,
+    stop_requested, reason, created_at, updated_at)
+select id, id, 'place_order', 1, 'SUCCEEDED', 0, 1, 0, $1, false, '', $1, $1 from orders where status <> 'ON_HOLD'
+"""
+LIVE = """
+update orders set run_id = id, run_definition = 'place_order', run_definition_version = 1, run_state = 'HELD',
+    run_step = 0, run_attempts = 0, run_expires_at = $1, run_stop_requested = false, run_reason = '', run_created_at = $1,
+    run_moved_at = $1 where status = 'ON_HOLD'
 """
 LINES = "insert into order_lines select id, 1, id, 'S', 'S', 'good', 1, 1 from orders"
 
@@ -34,7 +39,8 @@ LINES = "insert into order_lines select id, 1, id, 'S', 'S', 'good', 1, 1 from o
 async def full(world) -> Database:
     db = world.service.chassis.db
     await db.execute(FILL, VENDOR, NOW, MANY)
-    await db.execute(RUNS, NOW)
+    await db.execute(ENDED, NOW)
+    await db.execute(LIVE, NOW)
     await db.execute(LINES)
     return db
 
@@ -81,8 +87,8 @@ async def test_a_page_of_saga_runs_reads_little_whatever_is_asked(full, blocks_r
 
 
 async def test_a_sweep_reads_the_live_runs_alone(full, blocks_read):
-    """One is due among a hundred that are live; the others' deadlines are over too, and so are they."""
-    await full.execute("update saga_runs set deadline_at = $1 where state <> 'HELD' or id = $2", NOW, HELD)
+    """One is due among a hundred that are live."""
+    await full.execute("update orders set run_deadline_at = $1 where run_id = $2", NOW, HELD)
     due, read = await blocks_read(full, lambda db: db.fetch(sweeping.DUE, NOW, sweeping.BATCH))
     assert [row["id"] for row in due] == [HELD]
     assert read < 300

@@ -18,7 +18,7 @@ from orderhub_contracts.payments.v1 import commands_pb2 as payments
 from orderhub_orders import store
 from orderhub_orders.engine import State
 from orderhub_orders.model import Status
-from orderhub_orders.remembered import Remembered, Versions
+from orderhub_orders.remembered import Remembered
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = (
@@ -182,14 +182,14 @@ def test_the_one_that_rested_longest_is_forgotten_first():
     remembered = Remembered(most=2)
     for n in (1, 2, 3):
         order = type("AnOrder", (), {"id": UUID(int=n)})()
-        remembered.keep(order, None, Versions(n))
+        remembered.keep(order, None, n)
     assert len(remembered) == 2
-    assert remembered.take(UUID(int=1), Versions(1)) is None
-    assert remembered.take(UUID(int=3), Versions(3)).order.id == UUID(int=3)
+    assert remembered.take(UUID(int=1), 1) is None
+    assert remembered.take(UUID(int=3), 3).order.id == UUID(int=3)
 
 
 def test_another_version_is_not_taken_and_is_forgotten():
     remembered = Remembered()
-    remembered.keep(type("AnOrder", (), {"id": UUID(int=1)})(), None, Versions(5, UUID(int=9), 5))
-    assert remembered.take(UUID(int=1), Versions(5, UUID(int=9), 6)) is None
+    remembered.keep(type("AnOrder", (), {"id": UUID(int=1)})(), None, 5)
+    assert remembered.take(UUID(int=1), 6) is None
     assert len(remembered) == 0

@@ -1,4 +1,7 @@
-"""SQL of the write path: load and lock in key order, save set-wise. Locks standings, then payments, then intents."""
+"""SQL of the write path: load and lock in key order, save set-wise. Locks payments, then the standings of orders without.
+
+Intents are locked with their payment.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,18 @@ order by seq
 INSERT_PAYMENTS: Final = """
 insert into payments (
     id, order_id, customer_id, vendor_id, status, currency, amount_minor, authorized_minor, captured_minor,
-    refunded_minor, refund_pending_minor, provider, provider_ref, reason_code, version, created_at, updated_at)
-select i, o, c, v, s, cu, am, 0, 0, 0, 0, p, '', '', ve, $10, $10
+    refunded_minor, refund_pending_minor, provider, provider_ref, reason_code, version, saga_epoch, saga_answers,
+    created_at, updated_at)
+select i, o, c, v, s, cu, am, 0, 0, 0, 0, p, '', '', ve, e, a, $12, $12
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-            $9::bigint[]) u (i, o, c, v, s, cu, am, p, ve)
+            $9::bigint[], $10::bigint[], $11::bytea[]) u (i, o, c, v, s, cu, am, p, ve, e, a)
 """
 UPDATE_PAYMENTS: Final = """
 update payments p set status = s, authorized_minor = a, captured_minor = c, refunded_minor = r,
-    refund_pending_minor = rp, provider_ref = pr, reason_code = rc, version = v, updated_at = $10
+    refund_pending_minor = rp, provider_ref = pr, reason_code = rc, version = v, saga_epoch = e, saga_answers = sa,
+    updated_at = $12
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
-            $9::bigint[]) u (i, s, a, c, r, rp, pr, rc, v)
+            $9::bigint[], $10::bigint[], $11::bytea[]) u (i, s, a, c, r, rp, pr, rc, v, e, sa)
 where p.id = i
 """
 INSERT_INTENTS: Final = """
@@ -49,10 +54,14 @@ order by n
 """
 UPDATE_INTENTS: Final = """
 update payment_intents p set kind = k, amount_minor = am, refund_id = r, status = st, attempts = at,
-    next_attempt_at = na, lease_owner = lo, lease_until = lu, token = t, told_unknown = tu, problem = pr, updated_at = $13
+    next_attempt_at = na, lease_owner = lo, lease_until = lu, told_unknown = tu, problem = pr, updated_at = $12
 from unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::int[], $7::timestamptz[], $8::text[],
-            $9::timestamptz[], $10::text[], $11::bool[], $12::text[]) u (i, k, am, r, st, at, na, lo, lu, t, tu, pr)
+            $9::timestamptz[], $10::bool[], $11::text[]) u (i, k, am, r, st, at, na, lo, lu, tu, pr)
 where p.id = i
+"""
+END_INTENTS: Final = """
+update payment_intents p set status = s, token = '', problem = pr, updated_at = $4
+from unnest($1::uuid[], $2::text[], $3::text[]) u (i, s, pr) where p.id = i
 """
 INSERT_REFUNDS: Final = """
 insert into refunds (id, payment_id, order_id, amount_minor, currency, reason, requested_by, status, created_at, updated_at)
@@ -104,9 +113,14 @@ class Lease(msgspec.Struct, frozen=True):
 
 async def load(tx: Transaction, order_ids: Iterable[UUID], *, provider: str) -> Book:
     """Everything about these orders that a decision may need, locked."""
-    standings = await participant.load(tx, order_ids)
-    rows = await tx.fetch(LOAD_PAYMENTS, list(standings))
-    payments = {row["order_id"]: _payment(row) for row in rows}
+    wanted = sorted(set(order_ids))
+    payments, standings = {}, {}
+    for row in await tx.fetch(LOAD_PAYMENTS, wanted):
+        id = row["order_id"]
+        payments[id] = _payment(row)
+        standings[id] = participant.unpacked(id, row["saga_epoch"], row["saga_answers"])
+    if without := [id for id in wanted if id not in payments]:
+        standings |= await participant.load(tx, without)
     intents: dict[UUID, list[Intent]] = {}
     if payments:
         for row in await tx.fetch(LOAD_OPEN, [payment.id for payment in payments.values()]):
@@ -118,7 +132,7 @@ async def save(tx: Transaction, book: Book, *, now: datetime, lease: Lease | Non
     """Write what changed. With a lease, what is to be asked belongs to this worker at once and goes into book.jobs."""
     if lease:
         book.jobs = _lease(book, lease)
-    await participant.save(tx, book.standings)
+    await participant.save(tx, {id: s for id, s in book.standings.items() if id not in book.payments})
     await _save_payments(tx, book, now)
     await _save_intents(tx, book, now)
     if book.new_refunds:
@@ -147,11 +161,19 @@ def _job(intent: Intent, currency: str, provider_ref: str, until: datetime) -> J
 
 
 async def _save_payments(tx: Transaction, book: Book, now: datetime) -> None:
+    """Each with its order's standing."""
     new = {payment.id for payment in book.new_payments}
+    standings = book.standings
     if new:
-        tx.write(INSERT_PAYMENTS, *_columns(map(_new_payment_row, book.new_payments)), now)
-    if changed := [p for p in book.payments.values() if p.changed and p.id not in new]:
-        tx.write(UPDATE_PAYMENTS, *_columns(map(_payment_row, changed)), now)
+        rows = [_new_payment_row(p) + participant.packed(standings[p.order_id]) for p in book.new_payments]
+        tx.write(INSERT_PAYMENTS, *_columns(rows), now)
+    changed = [
+        _payment_row(p) + participant.packed(standings[p.order_id])
+        for p in book.payments.values()
+        if (p.changed or standings[p.order_id].changed) and p.id not in new
+    ]
+    if changed:
+        tx.write(UPDATE_PAYMENTS, *_columns(changed), now)
 
 
 async def _save_intents(tx: Transaction, book: Book, now: datetime) -> None:
@@ -160,7 +182,7 @@ async def _save_intents(tx: Transaction, book: Book, now: datetime) -> None:
     changed = [i for held in book.intents.values() for i in held if i.changed and i.id not in new]
     ended, going_on = [i for i in changed if i.ended], [i for i in changed if not i.ended]
     if ended:
-        tx.write(UPDATE_INTENTS, *_columns(_intent_row(i, now) for i in ended), now)
+        tx.write(END_INTENTS, *_columns((i.id, i.stage, i.problem) for i in ended), now)
         if going_on or book.new_intents:
             await tx.flush()
     if going_on:
@@ -235,7 +257,7 @@ def _new_intent_row(i: Intent, now: datetime) -> tuple[Any, ...]:
 def _intent_row(i: Intent, now: datetime) -> tuple[Any, ...]:
     return (
         i.id, i.kind, i.amount, i.refund_id, i.stage, i.attempts, i.next_attempt_at, i.lease_owner,
-        i.lease_until or now, i.token, i.told_unknown, i.problem,
+        i.lease_until or now, i.told_unknown, i.problem,
     )  # fmt: skip
 
 
