@@ -40,7 +40,7 @@ class Sizes:
     """How much of everything; `--quick` takes a tenth, which shows that it works and no more."""
 
     pgbench_seconds: int = 10
-    dbos_orders: int = 800
+    dbos_orders: int = 600
     warm_up: int = 1000
     latency_orders: int = 1500
     saga_orders: int = 10_000
@@ -70,13 +70,17 @@ class Bench:
         return bool(set(parts) & set(self.parts))
 
     def round(self) -> None:
-        """Peers first, the product next, never both at once."""
+        """The peers before the product and after it, never both at once: a machine that grows slower meanwhile, or
+        quicker, does so for both."""
         self.rounds.append({})
         self._look_at_the_load()
-        if self.wants("pgbench", "dbos"):
+        if not self._wants_product:
             self._peers()
-        if self._wants_product:
+        else:
+            before = self._peers()
             self._product()
+            after = self._peers()
+            self.rounds[-1] |= {name: (rate + after[name]) / 2 for name, rate in before.items()}
 
     @property
     def _wants_product(self) -> bool:
@@ -106,12 +110,18 @@ class Bench:
 
     # --- peers ---
 
-    def _peers(self) -> None:
+    def _peers(self) -> dict[str, float]:
+        """Their sagas per second."""
+        if not self.wants("pgbench", "dbos"):
+            return {}
+        found = {}
         with embedded.postgres(self.folder / "peers") as server:
             if self.wants("pgbench"):
-                self._note(pgbench=peers.pgbench(server, self.sizes.pgbench_seconds).per_second)
+                found["pgbench"] = peers.pgbench(server, self.sizes.pgbench_seconds).per_second
             if self.wants("dbos"):
-                self._note(dbos=peers.dbos(server, self.sizes.dbos_orders).per_second)
+                found["dbos"] = peers.dbos(server, self.sizes.dbos_orders).per_second
+        self._note(**found)
+        return found
 
     # --- the product ---
 
@@ -142,12 +152,12 @@ class Bench:
             return
         tokens, products = self.product.customers(), self.product.products()
         self._load("warm-up", tokens, products, orders=self.sizes.warm_up, in_flight=self.sizes.in_flight)
-        if self.wants("latency"):
-            self._latency(tokens, products)
         if self.wants("sagas"):
             self._sagas(tokens, products)
         if self.wants("burst"):
             self._burst(tokens, products)
+        if self.wants("latency"):
+            self._latency(tokens, products)
         self._look_for_all()
 
     def _load(self, name: str, tokens: list[str], products: list[str], **shape: float) -> ours.Load:
