@@ -171,6 +171,13 @@ class Shop:
         }  # fmt: skip
         return await (await self.as_(vendor)).done("products", body)
 
+    async def fish(self, stock: int = 100) -> Any:
+        """A product of grown neon tetras, which may travel: an order of them has every step of its saga."""
+        facts = {"life_stage": "adult"}
+        return await self.product(
+            stock=stock, kind="countable", species="paracheirodon_axelrodi", facts=facts
+        )
+
     async def snake(self, count: int = 1) -> tuple[Any, list[Any]]:
         """A product of individual grown corn snakes, which may travel, and its animals, known to orders."""
         seller = await self.as_(VENDOR)

@@ -137,7 +137,7 @@ async def test_a_cancel_in_the_middle_of_a_step_waits_for_it_and_then_undoes_eve
     shop: Shop, places: list[tuple[str, str, str]]
 ) -> None:
     customer, operator = await shop.as_("customer"), await shop.as_("operator")
-    product = await shop.product(stock=5)
+    product = await shop.fish(stock=5)
     async with stopped_at(shop, product, *places) as placed:
         answer = await customer.cancel(placed["id"])
         assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")

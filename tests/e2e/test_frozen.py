@@ -16,7 +16,7 @@ async def test_an_order_waits_for_a_frozen_service_and_is_confirmed(
     shop: Shop, service: str, step: str
 ) -> None:
     customer, operator = await shop.as_("customer"), await shop.as_("operator")
-    product = await shop.product(stock=5)
+    product = await shop.fish(stock=5)
     await shop.until_orders_can_sell(product)
     with shop.hub.frozen(service):
         order = await customer.place(of(product))
@@ -34,7 +34,7 @@ async def test_an_order_waits_for_a_frozen_service_and_is_confirmed(
 async def test_a_cancel_while_a_service_is_frozen_undoes_what_it_does_when_it_wakes(
     shop: Shop, service: str, step: str
 ) -> None:
-    customer, product = await shop.as_("customer"), await shop.product(stock=5)
+    customer, product = await shop.as_("customer"), await shop.fish(stock=5)
     await shop.until_orders_can_sell(product)
     with shop.hub.frozen(service):
         order = await customer.place(of(product))

@@ -75,7 +75,7 @@ async def test_a_line_that_is_out_of_stock_is_named_and_the_others_stay_on_the_s
 
 
 async def test_a_product_archived_between_the_order_and_its_reservation_is_refused(shop: Shop) -> None:
-    customer, product = await shop.as_("customer"), await shop.product(stock=5)
+    customer, product = await shop.as_("customer"), await shop.fish(stock=5)
     async with shop.hub.held("delivery", "inbox"):
         order = await customer.place(of(product))
         seller = await shop.as_("Scales and Tails")
@@ -86,7 +86,7 @@ async def test_a_product_archived_between_the_order_and_its_reservation_is_refus
 
 
 async def test_a_price_that_changed_after_the_order_refuses_it(shop: Shop) -> None:
-    customer, product = await shop.as_("customer"), await shop.product(stock=5)
+    customer, product = await shop.as_("customer"), await shop.fish(stock=5)
     async with shop.hub.held("delivery", "inbox"):
         order = await customer.place(of(product))
         seller = await shop.as_("Scales and Tails")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,30 +10,19 @@ from google.protobuf.message import Message
 from orderhub_chassis import ids, participant
 from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
-from orderhub_chassis.messages import Envelope, Outgoing
+from orderhub_chassis.messages import Envelope
 from orderhub_chassis.participant import answering
 from orderhub_contracts.delivery.v1 import commands_pb2 as commands
 from orderhub_contracts.events.v1.records_pb2 import SagaRef
 from orderhub_contracts.topics import DELIVERY_COMMANDS
 
 from orderhub_delivery import metrics, store
-from orderhub_delivery.commands import plan, saga
+from orderhub_delivery.commands import saga
 from orderhub_delivery.commands.saga import State
 from orderhub_delivery.welfare import RuleSet
 
-_judge: Final = answering(saga.plan_delivery)
-
-
-def plan_delivery(state: State, envelope: Envelope, context: Context) -> Iterable[Outgoing]:
-    """What is planned for goods alone has no effect and is the same whenever it is asked: nothing is kept of it."""
-    if not plan.for_goods_alone(envelope.payload.lines):
-        return _judge(state, envelope, context)
-    step = _step_of(envelope)
-    return [participant.reply_message(step, saga.plan_for_goods(state, step.order_id))]
-
-
 HANDLERS: Final[dict[type[Message], Decision[State]]] = {
-    commands.PlanDelivery: plan_delivery,
+    commands.PlanDelivery: answering(saga.plan_delivery),
     commands.BookDelivery: answering(saga.book_delivery),
     commands.ReleaseDelivery: answering(saga.release_delivery),
     commands.CancelBooking: answering(saga.cancel_booking),
@@ -44,8 +33,7 @@ HANDLERS: Final[dict[type[Message], Decision[State]]] = {
 def spec(rules: RuleSet) -> ConsumerSpec[State]:
     async def load(tx: Transaction, envelopes: Sequence[Envelope], _: Context) -> State:
         """Locks the standings of all orders, then the deliveries of those that are more than planned."""
-        kept = {_order_of(e) for e in envelopes if not _is_plan_for_goods(e)}
-        standings = await participant.load(tx, kept) if kept else {}
+        standings = await participant.load(tx, {_order_of(e) for e in envelopes})
         beyond_plan = {_order_of(e) for e in envelopes if not isinstance(e.payload, commands.PlanDelivery)}
         deliveries = await store.load_orders(tx, beyond_plan) if beyond_plan else {}
         return State(rules, standings, deliveries)
@@ -57,11 +45,6 @@ async def save(tx: Transaction, state: State, _: Context) -> None:
     await participant.save(tx, state.standings)
     await store.save(tx, [delivery for booked in state.deliveries.values() for delivery in booked])
     await store.add_decisions(tx, state.decisions)
-
-
-def _is_plan_for_goods(envelope: Envelope) -> bool:
-    command = envelope.payload
-    return isinstance(command, commands.PlanDelivery) and plan.for_goods_alone(command.lines)
 
 
 def _order_of(envelope: Envelope) -> UUID:

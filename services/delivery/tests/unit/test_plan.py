@@ -14,10 +14,10 @@ from orderhub_chassis.ids import CountingIds
 from orderhub_chassis.messages import Envelope
 from orderhub_contracts.common.v1.common_pb2 import Address, AnimalFacts, Position
 from orderhub_contracts.delivery.v1.commands_pb2 import PlanDelivery, PlanLine
-from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
+from orderhub_contracts.events.v1.records_pb2 import Record
 from orderhub_contracts.orders.v1 import replies_pb2
 from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
-from orderhub_delivery import consumers, welfare
+from orderhub_delivery import welfare
 from orderhub_delivery.commands import create, plan, saga
 from orderhub_delivery.commands.saga import State
 from orderhub_delivery.welfare import RuleSet
@@ -153,20 +153,13 @@ def test_an_individual_of_which_none_is_free_passes_for_the_reservation_to_say()
     assert len(state.decisions) == 1
 
 
-def test_goods_have_no_rules_and_leave_nothing_behind() -> None:
-    order_id = str(UUID(int=5))
-    step = SagaRef(order_id=order_id, run_id="r", step=0, epoch=3)
-    command = PlanDelivery(order_id=order_id, lines=[good(), good(2)], pickup=at("XX"))
-    state = State(welfare.load_rules(), {}, {})
-    envelope = Envelope("delivery.commands.v1", 0, UUID(int=1), Record(saga=step), command)
-    for _ in range(2):
-        (message,) = consumers.HANDLERS[PlanDelivery](state, envelope, Context(NOW, CountingIds(1)))
-        reply = message.payload
-        assert (message.saga, reply.outcome) == (step, replies_pb2.OUTCOME_SUCCEEDED)
-        assert allowed(reply) == {}
-        assert reply.delivery_planned.verdict == "allow"
-        assert reply.delivery_planned.decision_id == ""
-    assert (state.decisions, state.standings) == ([], {})
+def test_goods_have_no_rules_and_leave_no_decision() -> None:
+    """Orders does not ask for them alone; whoever does is told that nothing is against it."""
+    reply, state = decide(good(), good(2))
+    assert reply.outcome == replies_pb2.OUTCOME_SUCCEEDED
+    assert allowed(reply) == {}
+    assert (reply.delivery_planned.verdict, reply.delivery_planned.decision_id) == ("allow", "")
+    assert state.decisions == []
 
 
 @pytest.mark.parametrize("over", [{"species": "draco_volans"}, {"born_on": ""}, {"born_on": "last spring"}])

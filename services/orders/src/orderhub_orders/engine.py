@@ -2,6 +2,7 @@
 
 All functions are pure over a loaded run and its subject; they change both in place and return the messages to send.
 
+- A step that has nothing to do for this subject is passed over, forward and backward.
 - A step is retried before the run compensates. Compensation covers every step whose command was ever sent, the
   latest first; undoing nothing succeeds at the participant.
 - The epoch counts over all runs of a subject; starting a run or turning to compensation raises it, a retry does not.
@@ -87,7 +88,8 @@ class Step(msgspec.Struct, Generic[T], frozen=True):
     """One row of a saga's table.
 
     `command` and `compensation` make the message from the subject; `on_success` tells the subject what else the
-    participant answered. `timeout` is per attempt; after `retries` more attempts the run compensates.
+    participant answered. `timeout` is per attempt; after `retries` more attempts the run compensates. `needed` may look
+    only at what stays the same while a run is under way.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Step(msgspec.Struct, Generic[T], frozen=True):
     timeout: timedelta = timedelta(seconds=10)
     retries: int = 3
     pivot: bool = False
+    needed: Callable[[T], bool] = lambda subject: True
 
     def succeeded(self, subject: T, reply: SagaReply) -> None:
         if self.on_success is not None:
@@ -120,6 +123,11 @@ class Definition(msgspec.Struct, Generic[T], frozen=True):
     def pivot(self) -> int:
         return next((i for i, step in enumerate(self.steps) if step.pivot), len(self.steps))
 
+    def step_from(self, number: int, subject: T) -> int:
+        """The next step that this subject needs, `number` itself or a later one; how many there are where none is."""
+        last = len(self.steps)
+        return next((i for i in range(number, last) if self.steps[i].needed(subject)), last)
+
     def past_pivot(self, run: Run) -> bool:
         """The pivot's command has been sent, and it has not definitely failed."""
         return run.step >= self.pivot
@@ -132,8 +140,8 @@ def start(definition: Definition[T], subject: T, *, id: UUID, now: datetime) -> 
     """A new run and the command of its first step."""
     subject.epoch, subject.changed = subject.epoch + 1, True
     run = Run(
-        id, subject.id, definition.name, definition.version, State.RUNNING, 0, subject.epoch, 0, None,
-        now + definition.timeout, now, now,
+        id, subject.id, definition.name, definition.version, State.RUNNING, definition.step_from(0, subject),
+        subject.epoch, 0, None, now + definition.timeout, now, now,
     )  # fmt: skip
     return run, _send_command(definition, run, subject, now)
 
@@ -167,13 +175,14 @@ def awaits(run: Run, saga: SagaRef) -> bool:
 def _advance(definition: Definition[T], run: Run, subject: T, now: datetime) -> list[Outgoing]:
     """The next step; or the end; or, where a stop is wanted and the pivot not yet sent, the way back."""
     run.changed = True
-    if run.step + 1 == len(definition.steps):
+    following = definition.step_from(run.step + 1, subject)
+    if following == len(definition.steps):
         run.state, run.deadline_at = State.SUCCEEDED, None
         definition.finished(subject, run)
         return []
-    if run.stop_requested and run.step + 1 <= definition.pivot:
+    if run.stop_requested and following <= definition.pivot:
         return compensate(definition, run, subject, run.reason, now=now)
-    run.step, run.attempts, run.state = run.step + 1, 0, State.RUNNING
+    run.step, run.attempts, run.state = following, 0, State.RUNNING
     return _send_command(definition, run, subject, now)
 
 
@@ -255,7 +264,8 @@ def compensate(
 def _compensate_from(
     definition: Definition[T], run: Run, subject: T, step: int, now: datetime
 ) -> list[Outgoing]:
-    while step >= 0 and definition.steps[step].compensation is None:
+    steps = definition.steps
+    while step >= 0 and (steps[step].compensation is None or not steps[step].needed(subject)):
         step -= 1
     run.changed = True
     run.state = State.COMPENSATING

@@ -33,6 +33,11 @@ def plan_delivery(order: Order) -> delivery.PlanDelivery:
     )
 
 
+def has_animals(order: Order) -> bool:
+    """Goods alone have no plan that could be refused or held: the rules are about animals."""
+    return any(line.kind != "good" for line in order.lines)
+
+
 def planned(order: Order, reply: SagaReply) -> None:
     allowed = {a.line_no: [ids.parse(i) for i in a.animal_ids] for a in reply.delivery_planned.allowed}
     for line in order.lines:
@@ -240,7 +245,7 @@ PLACE: Final[Definition[Order]] = Definition(
     name="place_order",
     version=1,
     steps=(
-        Step("plan", plan_delivery, planned),
+        Step("plan", plan_delivery, planned, needed=has_animals),
         Step("reserve", reserve_stock, released_or_reserved, compensation=release_stock),
         Step("authorize", authorize_payment, compensation=reverse_payment, timeout=timedelta(seconds=15)),
         Step("book", book_delivery, compensation=cancel_booking),

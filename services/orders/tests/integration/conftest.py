@@ -198,7 +198,14 @@ class World:
 def a_request(**over: Any) -> pb.PlaceOrderRequest:
     values: dict[str, Any] = {
         "lines": [pb.OrderLineRequest(product_id=PRODUCT_ID, quantity=2)],
-        "ship_to": Address(name="N", line1="Street 1", city="Hamm", postal_code="59065", country="DE"),
+        "ship_to": Address(
+            name="N",
+            line1="Street 1",
+            city="Hamm",
+            postal_code="59065",
+            country="DE",
+            position=Position(lat=51.7, lon=7.8),
+        ),
         "payment_token": "tok_ok",
     }
     values.update(over)
@@ -207,7 +214,7 @@ def a_request(**over: Any) -> pb.PlaceOrderRequest:
 
 def a_product(**over: Any) -> ProductChanged:
     values: dict[str, Any] = {
-        "product_id": PRODUCT_ID, "vendor_id": VENDOR_ID, "sku": "GOOD-1", "title": "Reef salt", "kind": "good",
+        "product_id": PRODUCT_ID, "vendor_id": VENDOR_ID, "sku": "FISH-1", "title": "Clownfish", "kind": "countable",
         "price": Money(amount_minor=6490, currency="EUR"), "status": "active", "version": 1,
     }  # fmt: skip
     return ProductChanged(**{**values, **over})

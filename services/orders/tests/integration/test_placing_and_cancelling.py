@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
 
@@ -20,6 +21,17 @@ async def test_an_order_is_confirmed_and_its_history_counts_without_gaps(world):
     assert world.participants.commands(placed.id) == [
         "PlanDelivery", "ReserveStock", "AuthorizePayment", "BookDelivery", "CapturePayment", "CommitStock",
         "ReleaseDelivery",
+    ]  # fmt: skip
+
+
+async def test_of_goods_alone_no_plan_is_asked(world):
+    salt = world.a_product(product_id=world.new_id(), sku="SALT", kind="good")
+    await world.participants.send(Outgoing(salt, world.vendor_id))
+    await world.known(salt.product_id)
+    placed = await world.place(lines=[pb.OrderLineRequest(sku="SALT", quantity=1)])
+    await world.until(placed.id, "CONFIRMED")
+    assert world.participants.commands(placed.id) == [
+        "ReserveStock", "AuthorizePayment", "BookDelivery", "CapturePayment", "CommitStock", "ReleaseDelivery",
     ]  # fmt: skip
 
 

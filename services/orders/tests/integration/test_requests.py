@@ -6,7 +6,7 @@ import pytest
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.errors import Failure
 from orderhub_chassis.messages import Outgoing
-from orderhub_contracts.common.v1.common_pb2 import Money, PageRequest
+from orderhub_contracts.common.v1.common_pb2 import Address, Money, PageRequest
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
 
 STRANGER = Caller("c-2", frozenset({"customer"}))
@@ -60,9 +60,9 @@ async def outcomes_without_inventory(world, item):
         ({"lines": [pb.OrderLineRequest(quantity=1)]}, "/lines/0"),
         ({"lines": [pb.OrderLineRequest(sku="A", product_id="x", quantity=1)]}, "/lines/0"),
         ({"lines": [pb.OrderLineRequest(product_id="x", quantity=1)]}, "/lines/0/product_id"),
-        ({"lines": [pb.OrderLineRequest(sku="GOOD-1", quantity=0)]}, "/lines/0/quantity"),
-        ({"lines": [pb.OrderLineRequest(sku="GOOD-1", quantity=-3)]}, "/lines/0/quantity"),
-        ({"lines": [pb.OrderLineRequest(sku="GOOD-1", quantity=10**9)]}, "/lines/0/quantity"),
+        ({"lines": [pb.OrderLineRequest(sku="FISH-1", quantity=0)]}, "/lines/0/quantity"),
+        ({"lines": [pb.OrderLineRequest(sku="FISH-1", quantity=-3)]}, "/lines/0/quantity"),
+        ({"lines": [pb.OrderLineRequest(sku="FISH-1", quantity=10**9)]}, "/lines/0/quantity"),
         ({"payment_token": ""}, "/payment/token"),
         ({"comment": "x" * 2001}, "/comment"),
     ],
@@ -80,18 +80,18 @@ async def test_one_bad_request_does_not_spoil_its_batch(world):
 
 
 async def test_vendors_are_not_mixed_and_a_sku_of_several_vendors_is_ambiguous(world):
-    other = world.a_product(product_id=world.new_id(), vendor_id=world.new_id(), sku="good-1")
+    other = world.a_product(product_id=world.new_id(), vendor_id=world.new_id(), sku="fish-1")
     await world.participants.send(
         Outgoing(world.a_vendor(vendor_id=other.vendor_id), other.vendor_id), Outgoing(other, other.vendor_id)
     )
     await world.known(other.product_id)
     mixed = [pb.OrderLineRequest(product_id=p, quantity=1) for p in (world.product_id, other.product_id)]
-    ambiguous = [pb.OrderLineRequest(sku="Good-1", quantity=1)]
+    ambiguous = [pb.OrderLineRequest(sku="Fish-1", quantity=1)]
     first, second, third = await outcomes(
         world,
         world.item(lines=mixed),
         world.item(lines=ambiguous),
-        world.item(lines=[pb.OrderLineRequest(sku="GOOD-1", vendor_id=other.vendor_id, quantity=1)]),
+        world.item(lines=[pb.OrderLineRequest(sku="FISH-1", vendor_id=other.vendor_id, quantity=1)]),
     )
     assert first.failure.code == "orders.mixed_vendors"
     assert len(first.failure.errors) == 2
@@ -117,10 +117,8 @@ async def test_the_price_is_fixed_at_acceptance(world):
 
 
 async def test_animals_need_a_position(world):
-    fish = world.a_product(product_id=world.new_id(), sku="FISH", kind="countable")
-    await world.participants.send(Outgoing(fish, world.vendor_id))
-    await world.known(fish.product_id)
-    outcome = (await outcomes(world, world.item(lines=[pb.OrderLineRequest(sku="FISH", quantity=1)])))[0]
+    somewhere = Address(name="N", line1="Street 1", city="Hamm", postal_code="59065", country="DE")
+    (outcome,) = await outcomes(world, world.item(ship_to=somewhere))
     assert outcome.failure.code == "orders.position_required"
     assert [e.pointer for e in outcome.failure.errors] == ["/ship_to/lat", "/ship_to/lon"]
 

@@ -81,6 +81,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.briskness = self.chance.choice((0.15, 0.4, 0.8))
+        if "plan" in self.failing or self.chance.random() < 0.5:
+            self.order.lines[0].kind = "countable"
         run, messages = engine.start(sagas.PLACE, self.order, id=self.new_id(), now=self.now)
         self.loaded.orders[self.order.id] = self.order
         self.loaded.add_run(run)

@@ -215,10 +215,6 @@ def another_route(row: DecisionRow, origin: Place, destination: Place) -> Plan:
     return Plan(origin, destination, lines)
 
 
-def for_goods_alone(lines: Iterable[PlanLine]) -> bool:
-    return all(line.kind == GOOD for line in lines)
-
-
 def plan_of(
     origin: common_pb2.Address, destination: common_pb2.Address, lines: Sequence[PlanLine]
 ) -> Plan | None:

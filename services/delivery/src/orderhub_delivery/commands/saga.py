@@ -42,9 +42,13 @@ Answer = Iterable[Outgoing | SagaReply]
 
 
 def plan_delivery(state: State, envelope: Envelope, context: Context) -> Answer:
+    """What is planned for goods alone needs no rule and leaves no decision."""
     command = envelope.payload
     asked = plan.plan_of(command.pickup, command.ship_to, command.lines)
-    assert asked is not None, "a plan for goods alone is answered before"
+    if asked is None:
+        return [
+            _planned(command.order_id, DeliveryPlanned(rule_set_hash=state.rules.hash, verdict=Verdict.ALLOW))
+        ]
     judgement = plan.judge(state.rules, asked, at=context.now.date())
     row = plan.decision_row(
         judgement, id=context.new_id(), order_id=ids.parse(command.order_id), now=context.now
@@ -56,10 +60,6 @@ def plan_delivery(state: State, envelope: Envelope, context: Context) -> Answer:
         reply.outcome = replies_pb2.OUTCOME_FAILED
         reply.reason.CopyFrom(plan.reason(judgement))
     return [reply]
-
-
-def plan_for_goods(state: State, order_id: str) -> SagaReply:
-    return _planned(order_id, DeliveryPlanned(rule_set_hash=state.rules.hash, verdict=Verdict.ALLOW))
 
 
 def _planned(order_id: str, result: DeliveryPlanned) -> SagaReply:
