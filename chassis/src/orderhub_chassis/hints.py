@@ -1,6 +1,6 @@
 """Wake-up hints: "there may be something to do". Losing one costs a poll interval, never a message.
 
-Inside a process a hint is an asyncio.Event; across processes it is one Redis pub/sub message per name and 2 ms.
+Inside a process a hint is an asyncio.Event; across processes it is one Redis pub/sub message per name and 10 ms, as a busy consumer does not wait for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
 CHANNEL = "orderhub:hint:"
-THROTTLE_SECONDS = 0.002
+THROTTLE_SECONDS = 0.01
 MUTE_SECONDS = 1.0
 """How long a name that nobody else listens to is not sent; a process that starts meanwhile polls."""
 
