@@ -36,10 +36,10 @@ class Comparing:
 
     async def load(self, tx, ids, *, now, remembered=None):
         wanted = list(ids)
-        before = len(remembered) if remembered is not None else 0
+        before = {id: kept.order for id, kept in remembered._kept.items()} if remembered is not None else {}
         loaded = await self.real(tx, wanted, now=now, remembered=remembered)
         if remembered is not None:
-            self.compared += before - len(remembered)
+            self.compared += sum(order is before.get(id) for id, order in loaded.orders.items())
             read = await self.real(tx, wanted, now=now)
             self.differences += _differences(loaded, read)
         return loaded
