@@ -1,8 +1,8 @@
 """Orders under way as this process left them: what need not be read again while nobody else writes their rows.
 
-An order's row holds its live run. The row's version is the transaction that wrote it (PostgreSQL's `xmin`, which vacuum leaves alone). It is read under the
-row's lock and compared, so a stale order is never used: another process's write, a restored database or a
-transaction that was rolled back only cost a read.
+An order's row holds its live run. The row's version is the transaction that wrote it (PostgreSQL's `xmin`, which vacuum
+leaves alone). It is read under the row's lock and compared, so a stale order is never used: another process's write, a
+restored database or a transaction that was rolled back only cost a read.
 """
 
 from __future__ import annotations
