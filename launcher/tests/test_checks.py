@@ -31,6 +31,7 @@ NOBODY = uuid4()
 
 DAMAGE: dict[str, tuple[str, str]] = {
     "orders.run": (ORDERS, f"update orders set status = 'PENDING' where id = {CONFIRMED} returning id"),
+    "orders.live": (ORDERS, f"update orders set run_step = 1 where id = {CONFIRMED} returning id"),
     "orders.operator": (
         ORDERS,
         f"update orders set run_id = id, run_state = 'COMPENSATION_FAILED' where id = {CONFIRMED} returning id",
@@ -258,6 +259,19 @@ async def test_a_check_names_the_damaged_row(name: str, settled: Settled) -> Non
         found = await found_by(view, name)
         assert found, f"{name} saw nothing"
         assert any(str(damaged) in value for finding in found for _, value in finding.row), found
+
+
+async def test_a_run_that_is_live_and_over_is_named(settled: Settled) -> None:
+    async with opened(settled, ORDERS) as view:
+        both = await view.connections[ORDERS].fetchval(
+            "update orders o set run_id = r.id, run_definition = r.definition, run_state = 'RUNNING', run_step = r.step,"
+            " run_definition_version = r.definition_version, run_attempts = r.attempts, run_expires_at = r.expires_at,"
+            " run_stop_requested = r.stop_requested, run_reason = r.reason, run_created_at = r.created_at,"
+            f" run_moved_at = r.updated_at from ended_runs r where r.order_id = o.id and o.id = {CONFIRMED} returning o.id"
+        )
+        assert [dict(finding.row)["order_id"] for finding in await found_by(view, "orders.live")] == [
+            str(both)
+        ]
 
 
 async def test_waiting_is_no_fault_of_a_stopped_product(settled: Settled) -> None:

@@ -1,7 +1,7 @@
 """Wake-up hints: "there may be something to do". Losing one costs a poll interval, never a message.
 
 Inside a process a hint is an asyncio.Event; across processes it is one Redis pub/sub message per name and 10 ms: a
-consumer that is busy looks again by itself, and each message costs every process that listens a fifth of a millisecond.
+consumer that is busy looks again by itself, and each message costs every process that listens.
 """
 
 from __future__ import annotations

@@ -27,6 +27,17 @@ ORDERS_CHECKS: Final = (
         """,
     ),
     by_sql(
+        "orders.live", "a live run is whole, and is not among those that are over", ORDERS,
+        """
+        select id as order_id, run_id, run_state as run from orders o
+        where num_nonnulls(run_id, run_definition, run_definition_version, run_state, run_step, run_attempts,
+                           run_expires_at, run_stop_requested, run_reason, run_created_at, run_moved_at) not in (0, 11)
+           or (run_id is null and run_deadline_at is not null)
+           or exists (select from ended_runs r where r.id = o.run_id)
+        order by id
+        """,
+    ),
+    by_sql(
         "orders.operator", "no saga run waits for an operator", ORDERS,
         """
         select order_id, id as run_id, definition, step, state from live_runs

@@ -258,7 +258,8 @@ def _rest_of_run(r: Run | None) -> tuple[Any, ...]:
 def _update(told: bool, step: bool, rest: bool) -> str:
     """The statement that writes these groups of columns, at $1."""
     columns = TOLD * told + STEP * step + REST * rest
-    times = ["updated_at = $1"] * told + ["run_moved_at = $1"] * step
+    moved = "run_moved_at = case when u.run_state is not null then $1::timestamptz end"
+    times = ["updated_at = $1"] * told + [moved] * step
     arrays = ", ".join(
         f"${number}::{type}[]" for number, (_, type) in enumerate((("id", "uuid"), *columns), 2)
     )

@@ -132,7 +132,10 @@ async def save(tx: Transaction, book: Book, *, now: datetime, lease: Lease | Non
     """Write what changed. With a lease, what is to be asked belongs to this worker at once and goes into book.jobs."""
     if lease:
         book.jobs = _lease(book, lease)
-    await participant.save(tx, {id: s for id, s in book.standings.items() if id not in book.payments})
+    # A new payment's standing has its row too, though nobody will read it: its key is what two transactions that meet an
+    # unknown order at once run into, of which one is to make the payment and the other a tombstone.
+    known = book.payments.keys() - {payment.order_id for payment in book.new_payments}
+    await participant.save(tx, {id: s for id, s in book.standings.items() if id not in known})
     await _save_payments(tx, book, now)
     await _save_intents(tx, book, now)
     if book.new_refunds:

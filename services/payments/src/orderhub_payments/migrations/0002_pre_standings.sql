@@ -1,5 +1,6 @@
 -- What payments remembers of an order's sagas (the highest epoch, the answers given) stands in the order's payment, whose
--- row is read, locked and written with it anyway. saga_standings is left for the orders that have no payment.
+-- row is read, locked and written with it anyway. saga_standings is left for the orders that have no payment, and
+-- for the moment in which one is made: its key keeps two transactions apart that meet an unknown order at once.
 alter table payments
     add column saga_epoch bigint not null default 0,
     add column saga_answers bytea not null default '';
