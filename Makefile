@@ -16,7 +16,7 @@ up: venv ## Install what is missing and run the whole product here (PORT=8081 fo
 	@./orderhub up $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: venv ## Run the tests (ARGS="-k cancel" for some of them)
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup -m "not full" $(ARGS)
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup -m "not full and not backends" $(ARGS)
 
 check: venv ## Look at the code without running it: style, types, imports, generated code, house rules
 	@PY=$(PY) sh tools/check.sh $(SOURCES)

@@ -184,3 +184,19 @@ def _literal(argument: Any) -> str:
         return "null"
     text = "{" + ",".join(map(str, argument)) + "}" if isinstance(argument, list) else str(argument)
     return "'" + text.replace("'", "''") + "'"
+
+
+BACKENDS = Path(__file__).parent / ".orderhub" / "backends" / "running.json"
+
+
+@pytest.fixture(scope="session")
+def backend() -> Callable[[str], dict[str, str]]:
+    """`backend("stripe-mock")["url"]`: what `make backends-up` noted of a server; it fails where that is not running."""
+
+    def find(name: str) -> dict[str, str]:
+        running: dict[str, dict[str, str]] = json.loads(BACKENDS.read_text()) if BACKENDS.exists() else {}
+        if name not in running:
+            pytest.fail(f"{name} is not running: make backends-up NAMES={name}")
+        return running[name]
+
+    return find
