@@ -1,17 +1,24 @@
-"""The adapters that the contract suite runs over: another one joins by one more class in ADAPTERS."""
+"""The adapters that the contract suite runs over: another one joins by one more class, fixture and parameter."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import pytest
+from confluent_kafka.admin import OffsetSpec
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import Bus
+from orderhub_chassis.bus.kafka import Cluster, KafkaBus
+from orderhub_chassis.bus.kafka.cluster import ask
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 from orderhub_chassis.hints import Hints
@@ -21,6 +28,9 @@ from orderhub_contracts import topics
 from orderhub_contracts.events.v1.records_pb2 import Record
 from orderhub_contracts.payments.v1.commands_pb2 import CapturePayment
 from orderhub_contracts.topics import Topic
+
+sys.path.insert(0, str(Path(__file__).parent))
+from proxies import Proxies
 
 
 class Adapter(Protocol):
@@ -40,14 +50,8 @@ class Adapter(Protocol):
 
     async def come_back(self) -> None: ...
 
-    async def age(self, by: timedelta) -> None:
-        """All that is on the bus was published `by` earlier."""
-        ...
-
-    async def prune(self) -> None: ...
-
     async def keep(self, topic: Topic) -> int:
-        """How many record batches of the topic are still there."""
+        """How many record batches (Kafka: messages) of the topic are still there."""
         ...
 
 
@@ -68,6 +72,7 @@ class OnPostgres:
             yield bus
 
     async def age(self, by: timedelta) -> None:
+        """All that is on the bus was published `by` earlier."""
         await self.sql("update log set published_at = published_at - $1::interval", by)
 
     async def prune(self) -> None:
@@ -81,17 +86,82 @@ class OnPostgres:
         return rows[0]["n"]
 
 
-ADAPTERS = {"postgres": OnPostgres}
+class OnKafka:
+    """Real brokers, reached by ways that can be cut, under names of the test's own."""
+
+    def __init__(self, servers: str, ways: Proxies) -> None:
+        self.cluster = Cluster(servers, prefix=f"t-{uuid4().hex[:12]}.", replication=1)
+        self._ways = ways
+
+    @asynccontextmanager
+    async def open(self, *, ttl: float = 3.0, hints: Hints | None = None) -> AsyncIterator[Bus]:
+        cluster = replace(self.cluster, ttl=timedelta(seconds=ttl), patience=timedelta(seconds=5))
+        async with KafkaBus.open(cluster, "bus") as bus:
+            yield bus
+
+    async def hang_up(self) -> None:
+        self._ways.hang_up()
+
+    async def go_away(self) -> None:
+        self._ways.close()
+
+    async def come_back(self) -> None:
+        self._ways.open()
+
+    async def keep(self, topic: Topic) -> int:
+        async with KafkaBus.open(self.cluster, "bus") as bus:
+            places = await ask(lambda: bus._places({topic.name}))
+            return sum((await ask(lambda: bus._offsets(places, OffsetSpec.latest()))).values())
+
+    async def delete(self) -> None:
+        """The names of a test are its own, but the brokers are everybody's."""
+        names = [self.cluster.prefix + topic.name for topic in topics.TOPICS]
+        client = self.cluster.admin()
+        for future in client.delete_topics(names).values():
+            await asyncio.to_thread(future.result)
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
-def adapter(request: pytest.FixtureRequest, server: Any, bus_url: str) -> Adapter:
-    return ADAPTERS[request.param](server(bus_url))
+SUITE = (topics.PAYMENTS_COMMANDS, topics.ORDERS_REPLIES)
+
+
+@pytest.fixture(scope="session")
+def ways_to_kafka(backend: Any) -> Iterator[Proxies]:
+    kafka = backend("kafka")
+    ways = Proxies(dict(zip(_ports(kafka["proxied"]), _ports(kafka["behind"]), strict=True)))
+    with ways.running():
+        yield ways
+
+
+@pytest.fixture
+async def on_kafka(
+    backend: Any, ways_to_kafka: Proxies, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[OnKafka]:
+    """Only the topics that the suite uses are made: brokers take a while for each partition."""
+    monkeypatch.setattr(topics, "TOPICS", SUITE)
+    ways_to_kafka.open()
+    found = OnKafka(backend("kafka")["proxied"], ways_to_kafka)
+    yield found
+    ways_to_kafka.open()
+    await found.delete()
+
+
+def _ports(servers: str) -> list[int]:
+    return [int(server.rpartition(":")[2]) for server in servers.split(",")]
+
+
+@pytest.fixture(
+    params=[
+        "postgres",
+        pytest.param("kafka", marks=[pytest.mark.backends, pytest.mark.xdist_group("kafka-proxied")]),
+    ]
+)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return request.getfixturevalue(f"on_{request.param}")
 
 
 @pytest.fixture
 def on_postgres(server: Any, bus_url: str) -> OnPostgres:
-    """For what only the embedded bus promises."""
+    """The embedded bus; also for what only it promises."""
     return OnPostgres(server(bus_url))
 
 

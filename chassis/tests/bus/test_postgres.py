@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import msgspec
 import pytest
 from orderhub_chassis.bus import postgres
 from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.hints import Hints
 from orderhub_chassis.messages import unpack
 from orderhub_contracts import topics
 from orderhub_contracts.events.v1.records_pb2 import PartitionedBatch, RecordBatch
@@ -211,3 +213,55 @@ async def test_retention_follows_the_table_of_topics(on_postgres, monkeypatch):
         pass
     rows = await on_postgres.sql("select distinct retention from topics")
     assert [row["retention"] for row in rows] == [timedelta(days=2)]
+
+
+async def test_a_new_group_begins_with_the_oldest_that_is_still_there(on_postgres, kit):
+    async with on_postgres.open() as bus:
+        await bus.publish([kit.batch(("a", 1))])
+        await on_postgres.age(kit.topic.retention + timedelta(days=1))
+        await bus.publish([kit.batch(("a", 2))])
+        await on_postgres.prune()
+        async with bus.consumer("late", [kit.topic], "m") as consumer:
+            assert kit.pairs(await kit.read(consumer, 1)) == [("a", 2)]
+            assert await bus.lag("late") == {kit.topic.name: 1}
+
+
+async def test_retention_drops_what_is_old_and_committed_by_every_group(on_postgres, kit):
+    async with on_postgres.open() as bus:
+        await bus.publish([kit.batch(("a", n)) for n in range(3)])
+        async with bus.consumer("one", [kit.topic], "m") as one, bus.consumer("two", [kit.topic], "m") as two:
+            await one.commit(await kit.read(one, 3))
+            await two.commit((await kit.read(two, 3))[:2])
+            await on_postgres.prune()
+            assert await on_postgres.keep(kit.topic) == 3, "nothing is old yet"
+            await on_postgres.age(kit.topic.retention - timedelta(hours=1))
+            await on_postgres.prune()
+            assert await on_postgres.keep(kit.topic) == 3, "nothing is old enough yet"
+            await on_postgres.age(timedelta(hours=2))
+            await on_postgres.prune()
+            assert await on_postgres.keep(kit.topic) == 1, "the second group has still to commit one"
+        async with bus.consumer("two", [kit.topic], "m") as two:
+            assert kit.pairs(await kit.read(two, 1)) == [("a", 2)]
+
+
+async def test_a_hint_wakes_a_poll_at_once(on_postgres, kit):
+    hints = Hints()
+    async with (
+        on_postgres.open(hints=hints) as publishing,
+        on_postgres.open(hints=hints) as bus,
+        bus.consumer("group", [kit.topic], "m") as consumer,
+    ):
+        woken = []
+        notify = hints.notify
+        hints.notify = lambda name: (woken.append(name), notify(name))[1]
+        waiting = asyncio.create_task(consumer.poll(10, timeout=10))
+        await asyncio.sleep(0)
+        await publishing.publish([kit.batch(("a", 1))])
+        assert kit.pairs(await waiting) == [("a", 1)]
+        assert woken == [f"topic:{kit.topic.name}"]
+
+
+async def test_a_poll_of_what_is_there_brings_what_was_asked_for(on_postgres, kit):
+    async with on_postgres.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([kit.batch(*((key, n) for key in kit.keys)) for n in range(20)])
+        assert 24 <= len(kit.pairs(await consumer.poll(24, timeout=5))) <= 36

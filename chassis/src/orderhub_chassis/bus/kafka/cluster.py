@@ -1,0 +1,82 @@
+"""Where the brokers are, how to speak to them, and what their client library reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import confluent_kafka as kafka
+from confluent_kafka import admin
+
+from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.telemetry import log
+
+T = TypeVar("T")
+ANSWER_SECONDS: Final = 10.0
+"""How long a question to the brokers may take."""
+TTL: Final = timedelta(seconds=10)
+PATIENCE: Final = timedelta(seconds=10)
+MOVING: Final = (
+    kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
+    kafka.KafkaError.LEADER_NOT_AVAILABLE,
+    kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
+    kafka.KafkaError.NOT_COORDINATOR,
+    kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
+    kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""What brokers answer for the moment in which a topic is new or its leader another."""
+RECONNECT_MS: Final = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 1000}
+
+
+class _Lines:
+    """librdkafka's own log lines, which would go to stderr as they are, in ours. Its levels are syslog's."""
+
+    def log(self, level: int, text: str, *arguments: Any) -> None:
+        log("kafka").info("kafka.client", line=text % arguments if arguments else text, level=level)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`servers` is `host:port,…`; `options` are librdkafka's own (security.protocol, sasl.*, ssl.*).
+
+    Names of topics and groups carry `prefix`, so that several installations can share brokers. `replication` is how many
+    copies of a topic are made. `ttl` is how long a member may be silent before its partitions go to others, `patience` how
+    long a publish waits to be acknowledged.
+    """
+
+    servers: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    replication: int = 3
+    ttl: timedelta = TTL
+    patience: timedelta = PATIENCE
+
+    def client(self, name: str, **more: Any) -> dict[str, Any]:
+        """Options of any client."""
+        return {
+            "bootstrap.servers": self.servers, "client.id": name, "logger": _Lines(), "log.connection.close": False,
+            **RECONNECT_MS, **self.options, **more,
+        }  # fmt: skip
+
+    def admin(self) -> admin.AdminClient:
+        return admin.AdminClient(self.client("orderhub"))
+
+
+async def ask(question: Callable[[], T]) -> T:
+    """Run a blocking call of the client library beside the loop, again while leaders move. Raises Unavailable."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ANSWER_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(question)
+        except kafka.KafkaException as error:
+            if error.args[0].code() not in MOVING or loop.time() > deadline:
+                raise unavailable(error.args[0]) from error
+        await asyncio.sleep(0.1)
+
+
+def unavailable(error: Any) -> Unavailable:
+    return Unavailable(f"Kafka: {error.str() if isinstance(error, kafka.KafkaError) else error}")

@@ -1,0 +1,149 @@
+"""A message as a Kafka record: the payload is its value, all else is headers (CloudEvents 1.0, binary mode of the Kafka
+binding), so that an operator's tools and other systems can read it, and a command whose payload cannot be read is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
+
+from orderhub_chassis.messages import Delivery
+
+Headers = list[tuple[str, bytes]]
+SPEC: Final = ("ce_specversion", b"1.0")
+CONTENT: Final = ("content-type", b"application/protobuf")
+COMPENSATION: Final = ("ce_sagacompensation", b"true")
+
+
+def headers_of(record: Record) -> Headers:
+    """A record's attributes. `ce_id` is the batch's id and the place in it; what is empty is left out."""
+    found = [
+        SPEC, CONTENT, ("ce_id", record.id.encode()), _type(record.type), _source(record.source), _time(record.time_us),
+    ]  # fmt: skip
+    if record.subject:
+        found.append(("ce_subject", record.subject.encode()))
+    if record.traceparent:
+        found.append(("traceparent", record.traceparent.encode()))
+    if record.actor:
+        found.append(("ce_actor", record.actor.encode()))
+    if record.vendor_id:
+        found.append(("ce_vendorid", record.vendor_id.encode()))
+    if record.HasField("saga"):
+        found += _saga_headers(record.saga)
+    return found
+
+
+def _saga_headers(saga: SagaRef) -> Headers:
+    found = [
+        ("ce_sagaorder", saga.order_id.encode()), ("ce_sagarun", saga.run_id.encode()), ("ce_sagastep", b"%d" % saga.step),
+        ("ce_sagaepoch", b"%d" % saga.epoch),
+    ]  # fmt: skip
+    if saga.compensation:
+        found.append(COMPENSATION)
+    return found
+
+
+# A batch has one time, and few types and sources.
+@lru_cache(maxsize=256)
+def _type(name: str) -> tuple[str, bytes]:
+    return "ce_type", name.encode()
+
+
+@lru_cache(maxsize=64)
+def _source(name: str) -> tuple[str, bytes]:
+    return "ce_source", name.encode()
+
+
+@lru_cache(maxsize=64)
+def _time(time_us: int) -> tuple[str, bytes]:
+    """RFC 3339, as CloudEvents has times."""
+    seconds, rest = divmod(time_us, 1_000_000)
+    text = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+    return "ce_time", text.encode()
+
+
+@lru_cache(maxsize=64)
+def _time_us(text: bytes) -> int:
+    """Raises ValueError for what is no RFC 3339 time with an offset."""
+    time = datetime.fromisoformat(text.decode())
+    if time.tzinfo is None:
+        raise ValueError("no offset from UTC")
+    since = time - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
+
+
+def record_of(message: Any) -> tuple[UUID, Record]:
+    """The record that a Kafka message carries, and the batch in which it was written.
+
+    What other systems sent is a batch of its own, by its `ce_id` and source, or by its place where it has none. A header
+    that cannot be read counts as missing: who consumes the record then sees that its type is unknown, and sets it aside.
+    """
+    given: dict[str, bytes] = {name: value for name, value in message.headers() or () if value is not None}
+    batch_id, index = _place_of(message, given)
+    record = Record(
+        id=_text(given, "ce_id") or f"{message.topic()}/{message.partition()}/{message.offset()}", index=index,
+        key=(message.key() or b"").decode(errors="replace"), type=_text(given, "ce_type"), payload=message.value() or b"",
+        time_us=_sent_at(message, given), source=_text(given, "ce_source"), subject=_text(given, "ce_subject"),
+        traceparent=_text(given, "traceparent"), actor=_text(given, "ce_actor"), vendor_id=_text(given, "ce_vendorid"),
+    )  # fmt: skip
+    if "ce_sagastep" in given:
+        _read_saga(given, record)
+    return batch_id, record
+
+
+def _text(given: dict[str, bytes], name: str) -> str:
+    value = given.get(name)
+    return value.decode(errors="replace") if value else ""
+
+
+def _place_of(message: Any, given: dict[str, bytes]) -> tuple[UUID, int]:
+    id, source = _text(given, "ce_id"), _text(given, "ce_source")
+    batch, point, index = id.partition(".")
+    try:
+        return UUID(batch), int(index) if point else 0
+    except ValueError:
+        place = f"{source}#{id}" if id else f"{message.topic()}/{message.partition()}/{message.offset()}"
+        return uuid5(NAMESPACE_URL, place), 0
+
+
+def _sent_at(message: Any, given: dict[str, bytes]) -> int:
+    """Microseconds since the epoch: the sender's, or else the broker's."""
+    try:
+        return _time_us(given["ce_time"])
+    except (KeyError, ValueError):
+        return int(message.timestamp()[1]) * 1000
+
+
+def _read_saga(given: dict[str, bytes], record: Record) -> None:
+    try:
+        step, epoch = int(given["ce_sagastep"]), int(given["ce_sagaepoch"])
+    except (KeyError, ValueError):
+        return
+    saga = record.saga
+    saga.order_id, saga.run_id, saga.step, saga.epoch = (
+        _text(given, "ce_sagaorder"), _text(given, "ce_sagarun"), step, epoch,
+    )  # fmt: skip
+    saga.compensation = "ce_sagacompensation" in given
+
+
+def deliveries_of(messages: Iterable[Any], prefix: str) -> Iterator[Delivery]:
+    """Consecutive records of one batch and one partition together; `prefix` is not part of a topic's name."""
+    open: dict[tuple[str, int], tuple[UUID, list[Record], int]] = {}
+    for message in messages:
+        place = (message.topic().removeprefix(prefix), message.partition())
+        batch_id, record = record_of(message)
+        last = open.get(place)
+        if last is not None and last[0] == batch_id:
+            last[1].append(record)
+            open[place] = (batch_id, last[1], message.offset())
+            continue
+        if last is not None:
+            yield Delivery(*place, last[2], last[0], last[1])
+        open[place] = (batch_id, [record], message.offset())
+    for place, (batch_id, records, position) in open.items():
+        yield Delivery(*place, position, batch_id, records)
