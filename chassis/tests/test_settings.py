@@ -193,7 +193,7 @@ def test_every_mistake_is_named_by_its_variable_in_one_line(monkeypatch):
     monkeypatch.delenv("ORDERHUB_SHOP_DATABASE_URL")
     monkeypatch.setenv("ORDERHUB_SHOP_GRPC_PORT", "many")
     monkeypatch.setenv("ORDERHUB_SHOP_TILL_KEY", "geheim")
-    monkeypatch.setenv("ORDERHUB_BUS", "kafka://broker:9092")
+    monkeypatch.setenv("ORDERHUB_BUS", "amqp://broker:5672")
     with pytest.raises(SettingsError) as refused:
         settings.load(Settings)
     text = str(refused.value)

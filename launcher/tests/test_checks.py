@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from orderhub import topology
 from orderhub.checks import run as checking
+from orderhub.checks.log import EmbeddedLog
 from orderhub.checks.model import Finding, View
 
 ORDERS, PAYMENTS, INVENTORY, DELIVERY, AUTH, SIMULATOR, BUS = (
@@ -229,7 +230,7 @@ async def opened(settled: Settled, damaged: str = "", *, live: bool = False) -> 
             await connections[name].execute("begin")
         if damaged:
             await connections[damaged].execute(UNGUARDED)
-        yield View(connections, datetime.now(UTC), live)
+        yield View(connections, EmbeddedLog(connections[BUS]), datetime.now(UTC), live)
 
 
 async def found_by(view: View, *names: str) -> list[Finding]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from orderhub.checks import run as checks
+from orderhub.reach import Reach
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.calls import Call, Caller, InternalTokens
 from orderhub_chassis.errors import Failure, Kind
@@ -163,7 +164,7 @@ class World:
     async def findings(self, *without: str) -> list[Any]:
         """What `orderhub check` finds in these databases."""
         names = [name for name in checks.NAMES if name not in without]
-        return await checks.one_pass(lambda name: self.urls[name], live=False, only=names)
+        return await checks.one_pass(Reach(lambda name: self.urls[name], False), only=names)
 
     async def picture(self) -> dict[str, list[str]]:
         """What the services keep of all orders, as text: to see whether anything at all has changed."""

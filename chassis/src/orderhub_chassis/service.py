@@ -19,6 +19,7 @@ import structlog
 from orderhub_contracts.events.v1 import dead_letters_pb2, dead_letters_pb2_grpc
 
 from orderhub_chassis import deadletters, hints, http, idempotency, inbox, metrics, migrate
+from orderhub_chassis.bus import identity
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.bus.postgres import PostgresBus
@@ -34,7 +35,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import NewId, uuid7
 from orderhub_chassis.relay import Relay
-from orderhub_chassis.settings import ServiceSettings
+from orderhub_chassis.settings import KAFKA, ServiceSettings
 from orderhub_chassis.telemetry import log
 
 INBOX_KEPT = timedelta(days=31)
@@ -173,6 +174,7 @@ async def open_chassis(
         )
         await _require_migrations(chassis.db, MESSAGING, package)
         chassis.bus = await chassis.enter(open_bus(settings, around))
+        await identity.require(chassis.db, chassis.bus)
         if relay:
             await _start_relay(chassis)
         await chassis.every(timedelta(seconds=5), "housekeeping", lambda: _housekeeping(chassis))
@@ -202,8 +204,16 @@ def _database(
 
 @asynccontextmanager
 async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIterator[Bus]:
-    """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch."""
+    """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch, Unavailable."""
     url = settings.bus.get_secret_value()
+    if url.startswith(KAFKA):
+        from orderhub_chassis.bus.kafka import Cluster, KafkaBus  # only who uses it pays for it
+
+        async with KafkaBus.open(
+            Cluster.of(url, settings), f"{settings.service}@{settings.instance}"
+        ) as kafka:
+            yield kafka
+        return
     async with _database(url, "bus", settings, around, postgres_bus.SESSION) as db:
         await _require_migrations(db, postgres_bus.PACKAGE)
         async with PostgresBus.open(db) as bus:

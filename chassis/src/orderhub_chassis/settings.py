@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -39,6 +40,8 @@ from orderhub_chassis.sources import given as given
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 MASK = "********"
+KAFKA: Final = "kafka://"
+BROKER = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 SHOWN: Final = 40
 """Characters of a wrong value that are repeated to the user."""
 WORDS: Final = (
@@ -109,8 +112,26 @@ def _url_words(schemes: tuple[str, ...]) -> str:
     return f"must be a URL that starts with {', '.join(others)} or {last}"
 
 
+def _bus(value: SecretStr) -> SecretStr:
+    """A bus is a database or a list of brokers, and those are told nothing but where they are."""
+    text = value.get_secret_value()
+    if not text.startswith(KAFKA):
+        return _with_scheme("postgresql", "postgres", "kafka")(value)
+    if not all(BROKER.fullmatch(broker) for broker in text.removeprefix(KAFKA).split(",")):
+        raise ValueError("must be kafka://host:port, with more brokers after commas and nothing else")
+    return value
+
+
+def _file(value: str) -> str:
+    if value and not os.path.isfile(value):
+        raise ValueError(f"must be a file that is there, not {value!r}")
+    return value
+
+
 PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres"))]
 RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix"))]
+BusUrl = Annotated[SecretStr, AfterValidator(_bus)]
+FileName = Annotated[str, AfterValidator(_file)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 
 
@@ -176,12 +197,60 @@ class CommonSettings(BaseSettings):
         )
 
 
-class ServiceSettings(CommonSettings):
+class KafkaSettings(CommonSettings):
+    """How brokers are spoken to where the bus is kafka://…"""
+
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Kafka: the brokers' security protocol."
+    )
+    kafka_ca: FileName = Field(
+        "",
+        description="Kafka: file with the certificates that brokers are trusted by; the system's where it is empty.",
+    )
+    kafka_certificate: FileName = Field(
+        "", description="Kafka: file with the client's certificate, for mutual TLS."
+    )
+    kafka_key: FileName = Field("", description="Kafka: file with the key of that certificate.")
+    kafka_key_password: SecretStr | None = Field(None, description="Kafka: password of that key.")
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="Kafka: SASL mechanism, where the security protocol has SASL."
+    )
+    kafka_username: str = Field("", description="Kafka: SASL user.")
+    kafka_password: SecretStr | None = Field(None, description="Kafka: SASL password.")
+    kafka_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+        description="Kafka: put before the names of topics and groups, so that installations can share brokers.",
+    )
+    kafka_replication: int = Field(3, ge=1, le=9, description="Kafka: copies of each topic that is made.")
+    kafka_session_timeout: timedelta = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="Kafka: how long a consumer may be silent before its partitions go to others.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_login(self) -> Self:
+        """A login has both halves, and a certificate its key."""
+        if self.kafka_security.startswith("sasl") and not (self.kafka_username and self.kafka_password):
+            raise ValueError(
+                f"ORDERHUB_KAFKA_USERNAME and ORDERHUB_KAFKA_PASSWORD: are required with {self.kafka_security}"
+            )
+        if bool(self.kafka_certificate) != bool(self.kafka_key):
+            raise ValueError(
+                "ORDERHUB_KAFKA_CERTIFICATE and ORDERHUB_KAFKA_KEY: are given together or not at all"
+            )
+        return self
+
+
+class ServiceSettings(KafkaSettings):
     """What every service with a database, a bus and a gRPC port reads."""
 
     database_url: PostgresUrl = Field(description="PostgreSQL URL of this service's own database.")
     redis_url: RedisUrl = Field(description="Redis URL: wake-up hints, limits, blocklist.")
-    bus: PostgresUrl = Field(description="postgresql://… of the embedded bus's database.")
+    bus: BusUrl = Field(
+        description="postgresql://… of the embedded bus's database, or kafka://host:port,host:port of the brokers."
+    )
     internal_key: SecretStr = Field(
         min_length=32, description="Signs the internal tokens that services pass on; at least 32 characters."
     )

@@ -86,8 +86,15 @@ def dead_letter_topic(consumer: str) -> Topic:
     return Topic(f"{consumer}.dlq.v1", (records.MessageDeadLettered,), "record.key", timedelta(days=30))
 
 
-CONSUMERS: Final = ("orders", "inventory", "payments", "delivery")
-"""The consumer groups that have a dead-letter topic of their own; a group is named like its service."""
+READERS: Final[dict[str, tuple[Topic, ...]]] = {
+    "orders": (ORDERS_REPLIES, PAYMENTS_EVENTS, DELIVERY_EVENTS, INVENTORY_EVENTS),
+    "inventory": (INVENTORY_COMMANDS,),
+    "payments": (PAYMENTS_COMMANDS,),
+    "delivery": (DELIVERY_COMMANDS,),
+}
+"""Consumer group → the topics that it reads. A group is named like its service, and has a dead-letter topic of its own."""
+
+CONSUMERS: Final = tuple(READERS)
 
 DEAD_LETTERS: Final = {name: dead_letter_topic(name) for name in CONSUMERS}
 

@@ -97,9 +97,9 @@ def _agreed(place: home.Home) -> bool:
 def migrate(place: home.Home, out: Output) -> Exit:
     from orderhub import databases
 
-    with databases.reachable(place) as (dsn, _):
-        created = asyncio.run(databases.ensure(dsn))
-        applied = asyncio.run(databases.migrate(dsn))
+    with databases.reachable(place) as reach:
+        created = asyncio.run(databases.ensure(reach))
+        applied = asyncio.run(databases.migrate(reach))
     rows = [(name, ", ".join(names) or "up to date") for name, names in applied.items()]
     out.result({"created": created, "applied": applied}, out.table("", ("database", "applied"), rows))
     return Exit.DONE

@@ -4,48 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import asyncpg
 from orderhub_chassis import migrate as migrations
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 
-from orderhub import embedded, environment, home, settings, topology
-from orderhub.environment import Dsn
+from orderhub import buses, embedded, environment, home, settings, topology
 from orderhub.exits import Exit, Refused
+from orderhub.reach import Reach, connected
 
 
-@contextlib.asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[Any]:
-    try:
-        connection = await asyncpg.connect(dsn, timeout=10)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        variable = "ORDERHUB_DATABASE_URL: " if settings.loaded().database_url else ""
-        raise Refused(f"{variable}the database cannot be reached: {error or type(error).__name__}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=5)
-
-
-async def ensure(dsn: Dsn) -> list[str]:
+async def ensure(reach: Reach) -> list[str]:
     """Create the databases that are missing; returns their names."""
-    async with connected(dsn(environment.ADMINISTRATION)) as connection:
+    async with connected(reach.dsn(environment.ADMINISTRATION)) as connection:
         there = {row["datname"] for row in await connection.fetch("select datname from pg_database")}
-        missing = [name for name in topology.MIGRATIONS if name not in there]
+        missing = [name for name in topology.databases(reach.kafka) if name not in there]
         for name in missing:
             await connection.execute(f'create database "{name}"')
     return missing
 
 
-async def migrate(dsn: Dsn) -> dict[str, list[str]]:
-    """Bring all databases to the newest schema; returns what was applied in each."""
+async def migrate(reach: Reach) -> dict[str, list[str]]:
+    """Bring all databases to the newest schema, and the brokers to the topics; returns what was applied in each database.
+
+    Raises Refused, also where messages are still on another bus than the one named now.
+    """
+    wanted = topology.databases(reach.kafka)
     applied = await asyncio.gather(
-        *(_migrate(dsn(name), packages) for name, packages in topology.MIGRATIONS.items())
+        *(_migrate(reach.dsn(name), packages) for name, packages in wanted.items())
     )
-    return dict(zip(topology.MIGRATIONS, applied, strict=True))
+    await buses.enter(reach)
+    return dict(zip(wanted, applied, strict=True))
 
 
 async def _migrate(dsn: str, packages: tuple[str, ...]) -> list[str]:
@@ -56,12 +46,15 @@ async def _migrate(dsn: str, packages: tuple[str, ...]) -> list[str]:
             raise Refused(str(error)) from error
 
 
-async def forget_the_dead(dsn: Dsn) -> None:
-    """Free the leases of processes that are gone, so that nobody waits for them to expire. Only with nothing running."""
-    async with Database.open(dsn(topology.BUS_DATABASE), service="launcher", size=1) as database:
-        await PostgresBus(database, {}).forget_members()
-    names = [service.database for service in topology.SERVICES if service.has_database]
-    await asyncio.gather(*(_free_relay(dsn(name)) for name in names))
+async def forget_the_dead(reach: Reach) -> None:
+    """Free the leases of processes that are gone, so that nobody waits for them to expire. Only with nothing running.
+
+    Brokers have no such door: there the sessions of the dead run out.
+    """
+    if not reach.kafka:
+        async with Database.open(reach.dsn(topology.BUS_DATABASE), service="launcher", size=1) as database:
+            await PostgresBus(database, {}).forget_members()
+    await asyncio.gather(*(_free_relay(reach.dsn(name)) for name in topology.WITH_OUTBOX))
 
 
 async def _free_relay(dsn: str) -> None:
@@ -70,21 +63,21 @@ async def _free_relay(dsn: str) -> None:
 
 
 @contextlib.contextmanager
-def reachable(place: home.Home) -> Iterator[tuple[Dsn, bool]]:
+def reachable(place: home.Home) -> Iterator[Reach]:
     """The databases of an installation that runs or does not; with the latter its PostgreSQL runs for the block.
 
-    Yields (URLs, whether it runs). Raises Refused where there is nothing yet, or where it cannot be started.
+    Raises Refused where there is nothing yet, or where it cannot be started.
     """
-    runtime, elsewhere = place.runtime(), settings.loaded().database_url
+    runtime, chosen = place.runtime(), settings.loaded()
     if runtime is not None:
-        yield lambda name: runtime.urls[name], True
-    elif elsewhere is not None:
-        yield environment.on_server(elsewhere.get_secret_value()), False
+        yield Reach(lambda name: runtime.urls[name], True, runtime.urls.get(buses.KAFKA, ""))
+    elif chosen.database_url is not None:
+        yield Reach(environment.on_server(chosen.database_url.get_secret_value()), False, chosen.kafka)
     elif not place.is_initialised:
         raise Refused(f"there is no OrderHub in {place.path} yet: start it by `orderhub up`", Exit.NOT_NOW)
     else:
         try:
             with home.opened(place.path), embedded.postgres(place.postgres) as server:
-                yield server.dsn, False
+                yield Reach(server.dsn, False, chosen.kafka)
         except embedded.StartRefused as error:
             raise Refused(str(error)) from error

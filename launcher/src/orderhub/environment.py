@@ -40,10 +40,18 @@ ADMINISTRATION = "postgres"
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the databases and Redis are; `dsn` gives the URL of a database by its name."""
+    """Where the databases, Redis and the bus are; `dsn` gives the URL of a database by its name.
+
+    `kafka` is the URL of the brokers, empty where the bus is the embedded one.
+    """
 
     dsn: Dsn
     redis_url: str
+    kafka: str = ""
+
+    @property
+    def bus(self) -> str:
+        return self.kafka or self.dsn(topology.BUS_DATABASE)
 
 
 def on_server(url: str) -> Dsn:
@@ -117,7 +125,7 @@ def of_services(
     """All variables that the services and the simulator need, over those of the launcher's own environment."""
     public_url = given.get("ORDERHUB_PUBLIC_URL") or f"http://{ports.LOOPBACK}:{chosen.gateway}"
     variables = {
-        "ORDERHUB_BUS": servers.dsn(topology.BUS_DATABASE),
+        "ORDERHUB_BUS": servers.bus,
         "ORDERHUB_REDIS_URL": servers.redis_url,
         "ORDERHUB_PUBLIC_URL": public_url,
         "ORDERHUB_GATEWAY_PORT": str(chosen.gateway),

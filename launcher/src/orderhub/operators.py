@@ -48,10 +48,10 @@ def create_operator(place: home.Home, out: Output, email: str) -> Exit:
     """On the database itself, so that it works before anybody may ask auth."""
     given = os.environ.get(PASSWORD, "")
     password = given or secrets.token_urlsafe(15)
-    with databases.reachable(place) as (dsn, _):
+    with databases.reachable(place) as reach:
         try:
             user = asyncio.run(
-                bootstrap.create_operator(_settings(place, dsn("orderhub_auth")), email, password)
+                bootstrap.create_operator(_settings(place, reach.dsn("orderhub_auth")), email, password)
             )
         except Failure as failure:
             raise Refused(failure.detail) from failure

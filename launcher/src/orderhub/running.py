@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from orderhub_chassis import http, migrate, runner, settings, telemetry
-from orderhub_chassis.bus.base import TopicMismatch
+from orderhub_chassis.bus.base import OtherBus, TopicMismatch
 from orderhub_chassis.errors import Unavailable
 
 from orderhub import topology
@@ -23,6 +23,7 @@ NO_START = (
     migrate.MigrationError,
     http.PortTaken,
     TopicMismatch,
+    OtherBus,
     Unavailable,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,

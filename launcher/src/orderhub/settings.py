@@ -6,7 +6,16 @@ import importlib
 from typing import Any, ClassVar
 
 from orderhub_chassis import settings as chassis
-from orderhub_chassis.settings import PREFIX, CommonSettings, PostgresUrl, RedisUrl, SettingsError, load
+from orderhub_chassis.settings import (
+    KAFKA,
+    PREFIX,
+    BusUrl,
+    KafkaSettings,
+    PostgresUrl,
+    RedisUrl,
+    SettingsError,
+    load,
+)
 from orderhub_chassis.sources import Given
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -15,7 +24,7 @@ from orderhub import topology
 from orderhub.exits import Exit, Refused
 
 
-class Settings(CommonSettings):
+class Settings(KafkaSettings):
     """What `orderhub up` reads; its options win over these."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
@@ -32,6 +41,15 @@ class Settings(CommonSettings):
         " service's own.",
     )
     redis_url: RedisUrl | None = Field(None, description="A Redis to use instead of the embedded one.")
+    bus: BusUrl | None = Field(
+        None, description="kafka://host:port,… of brokers to use instead of the embedded bus."
+    )
+
+    @property
+    def kafka(self) -> str:
+        """The URL of the brokers; empty where the embedded bus is used, whose URL `up` decides by itself."""
+        url = self.bus.get_secret_value() if self.bus else ""
+        return url if url.startswith(KAFKA) else ""
 
 
 def loaded() -> Settings:

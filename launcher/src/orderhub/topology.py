@@ -46,12 +46,19 @@ SERVICES: Final = (
 BY_NAME: Final = {service.name: service for service in SERVICES}
 NAMES: Final = tuple(BY_NAME)
 
+WITH_OUTBOX: Final = tuple(service.database for service in SERVICES if service.has_database)
+"""Databases with outbox and inbox."""
 MIGRATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     **{service.database: (MESSAGING, service.package) for service in SERVICES if service.has_database},
     "orderhub_simulator": ("orderhub_simulator",),
     BUS_DATABASE: (BUS_PACKAGE,),
 }
 """Database → packages whose migrations it carries."""
+
+
+def databases(kafka: str = "") -> dict[str, tuple[str, ...]]:
+    """The same of an installation whose bus is on those brokers, where they are given: then there is no database for it."""
+    return {name: packages for name, packages in MIGRATIONS.items() if not kafka or name != BUS_DATABASE}
 
 
 FRONT: Final = ("auth", "gateway")

@@ -142,7 +142,7 @@ class Launch:
             task.cancel()
 
     async def _require_servers(self, settings: Settings) -> None:
-        if settings.database_url or settings.redis_url:
+        if settings.database_url or settings.redis_url or settings.kafka:
             from orderhub import servers
 
             await servers.require(settings)
@@ -159,7 +159,9 @@ class Launch:
         )
         url = settings.redis_url.get_secret_value() if settings.redis_url else None
         return environment.Servers(
-            dsn or _result(self._postgres).dsn, url if url is not None else _result(self._redis).url()
+            dsn or _result(self._postgres).dsn,
+            url if url is not None else _result(self._redis).url(),
+            settings.kafka,
         )
 
     def _server(self, name: str, start: Callable[[], Any]) -> asyncio.Future[Any]:
@@ -173,11 +175,13 @@ class Launch:
 
     async def _prepare_databases(self, servers: environment.Servers) -> None:
         from orderhub import databases
+        from orderhub.reach import Reach
 
         with self._out.step("databases") as details:
-            created = await databases.ensure(servers.dsn)
-            applied = sum(map(len, (await databases.migrate(servers.dsn)).values()))
-            await databases.forget_the_dead(servers.dsn)
+            reach = Reach(servers.dsn, False, servers.kafka)
+            created = await databases.ensure(reach)
+            applied = sum(map(len, (await databases.migrate(reach)).values()))
+            await databases.forget_the_dead(reach)
             self._place.migrated.touch()
             details += [f"{len(created)} created"] * bool(created) + [f"{applied} migrations"] * bool(applied)
 
@@ -230,8 +234,9 @@ class Launch:
         pids = {**self._server_pids(), **self._children.pids}
         if pids == self._noted:
             return
-        names = (*topology.MIGRATIONS, environment.ADMINISTRATION)
+        names = (*topology.databases(servers.kafka), environment.ADMINISTRATION)
         urls = {name: servers.dsn(name) for name in names} | {"redis": servers.redis_url}
+        urls |= {"kafka": servers.kafka} if servers.kafka else {}
         self._place.write_runtime(home.Runtime(os.getpid(), self._started_at, pids, chosen.addresses(), urls))
         self._noted = pids
 

@@ -23,6 +23,10 @@ class TopicMismatch(Exception):
     """The bus has a topic with another number of partitions than topics.py says; raised when it is opened."""
 
 
+class OtherBus(Exception):
+    """A service's messages were last on another bus than the settings name; raised when the service starts."""
+
+
 class Consumer(Protocol):
     """One member of a consumer group."""
 
@@ -52,6 +56,11 @@ class Consumer(Protocol):
 
 
 class Bus(Protocol):
+    @property
+    def identity(self) -> str:
+        """Another one for every place that messages can lie in; no secret."""
+        ...
+
     async def publish(self, batches: Sequence[OutboxBatch]) -> None:
         """Raises Unavailable; then any of the batches may or may not have been published."""
         ...

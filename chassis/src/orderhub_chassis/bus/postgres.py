@@ -18,6 +18,7 @@ from orderhub_contracts import topics
 from orderhub_contracts.topics import Topic
 
 from orderhub_chassis import hints, messages
+from orderhub_chassis.bus import identity
 from orderhub_chassis.bus.base import TopicMismatch
 from orderhub_chassis.db import Database
 from orderhub_chassis.errors import Unavailable
@@ -100,9 +101,12 @@ Place = tuple[int, int]
 class PostgresBus:
     """The adapter; `open` creates missing topics and refuses those with other partitions."""
 
-    def __init__(self, db: Database, ids: dict[str, int], *, ttl: timedelta = TTL) -> None:
+    def __init__(
+        self, db: Database, ids: dict[str, int], *, identity: str = "", ttl: timedelta = TTL
+    ) -> None:
         self._db = db
         self._ids = ids
+        self.identity = identity
         self._names = {number: topics.BY_NAME[name] for name, number in ids.items()}
         self._ttl = ttl
 
@@ -110,7 +114,8 @@ class PostgresBus:
     @contextlib.asynccontextmanager
     async def open(cls, db: Database, *, ttl: timedelta = TTL) -> AsyncIterator[PostgresBus]:
         """Raises TopicMismatch. Prunes in the background while open."""
-        bus = cls(db, await _ensure_topics(db), ttl=ttl)
+        name = identity.embedded(await db.fetchval(identity.EMBEDDED))
+        bus = cls(db, await _ensure_topics(db), identity=name, ttl=ttl)
         pruner = asyncio.create_task(bus._keep_pruned())
         try:
             yield bus

@@ -8,41 +8,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.message import DecodeError
+from orderhub_contracts import topics
 from orderhub_contracts.orders.v1 import orders_pb2
 
 from orderhub import topology
-from orderhub.checks.model import Check, Row, View, by_sql
+from orderhub.buses import SENT, TAKEN
+from orderhub.checks.model import Check, Row, View
 
-DATABASES: Final = tuple(service.database for service in topology.SERVICES if service.has_database)
-"""Those with outbox and inbox."""
-
-SENT: Final = """
-select topic, sum(messages)::bigint as messages from (
-    select topic, messages from outbox_totals union all select topic, count from outbox
-) s group by topic
-"""
 WAITING_TO_LEAVE: Final = "select batch_id, topic, count from outbox order by batch_id"
-TAKEN: Final = """
-select topic, sum(messages)::bigint as messages from (
-    select topic, messages from inbox_totals where consumer = $1
-    union all select topic, admitted from inbox where consumer = $1
-) s group by topic
-"""
 SET_ASIDE: Final = """
 select topic, status, count(*) as messages from dead_letters where consumer = $1 and status <> 'done'
 group by topic, status
-"""
-SUBSCRIPTIONS: Final = """
-select distinct l.group_name, t.name as topic from leases l join topics t on t.id = l.topic_id order by 1, 2
-"""
-LOGGED: Final = """
-select distinct on (l.batch_id, partition)
-    l.batch_id, l.parts[2 * n - 1] as partition, l.parts[2 * n] as count, l.position, t.name as topic
-from log l join topics t on t.id = l.topic_id cross join generate_series(1, cardinality(l.parts) / 2) n
-order by l.batch_id, partition, l.position
-"""
-COMMITTED: Final = """
-select s.group_name, t.name as topic, s.partition, s.committed from leases s join topics t on t.id = s.topic_id
 """
 ADMITTED: Final = "select batch_id, partition, admitted from inbox where consumer = $1"
 
@@ -56,30 +32,22 @@ async def sent_is_taken(view: View) -> list[Row]:
     """Per topic and consumer: what all outboxes ever sent is what the inbox took plus what is still on its way."""
     sent: dict[str, int] = defaultdict(int)
     leaving: dict[str, dict[UUID, int]] = defaultdict(dict)
-    for database in DATABASES:
+    for database in topology.WITH_OUTBOX:
         for row in await view.rows(database, SENT):
             sent[row["topic"]] += row["messages"]
         for row in await view.rows(database, WAITING_TO_LEAVE):
             leaving[row["topic"]][row["batch_id"]] = row["count"]
-    logged = await view.rows(topology.BUS_DATABASE, LOGGED)
+    logged = await view.bus.logged()
     rows: list[Row] = []
-    for group, topics in (await _subscriptions(view)).items():
-        rows += await _compared(view, group, topics, sent, leaving, logged)
+    for group, read in topics.READERS.items():
+        rows += await _compared(view, group, [topic.name for topic in read], sent, leaving, logged)
     return rows
-
-
-async def _subscriptions(view: View) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for row in await view.rows(topology.BUS_DATABASE, SUBSCRIPTIONS):
-        if service_of(row["group_name"]) in view.connections:
-            found[row["group_name"]].append(row["topic"])
-    return found
 
 
 async def _compared(
     view: View,
     group: str,
-    topics: list[str],
+    read: list[str],
     sent: dict[str, int],
     leaving: dict[str, dict[UUID, int]],
     logged: list[Any],
@@ -92,7 +60,7 @@ async def _compared(
     }
     aside = {(r["topic"], r["status"]): r["messages"] for r in await view.rows(database, SET_ASIDE, group)}
     rows: list[Row] = []
-    for topic in topics:
+    for topic in read:
         waiting = _on_the_way(topic, admitted, leaving[topic], logged)
         if sent[topic] != taken.get(topic, 0) + waiting:
             dead, parked = aside.get((topic, "dead"), 0), aside.get((topic, "parked"), 0)
@@ -117,18 +85,15 @@ def _on_the_way(
 
 async def nothing_is_skipped(view: View) -> list[Row]:
     """What a consumer has confirmed on the bus stands in its inbox: a batch confirmed and not admitted is lost."""
-    logged = await view.rows(topology.BUS_DATABASE, LOGGED)
-    confirmed = {
-        (row["group_name"], row["topic"], row["partition"]): row["committed"]
-        for row in await view.rows(topology.BUS_DATABASE, COMMITTED)
-    }
+    logged, confirmed = await view.bus.logged(), await view.bus.confirmed()
     rows: list[Row] = []
-    for group, topics in (await _subscriptions(view)).items():
+    for group, read in topics.READERS.items():
         admitted = {
             (r["batch_id"], r["partition"]): r["admitted"]
             for r in await view.rows(service_of(group), ADMITTED, group)
         }
-        rows += _skipped(group, [row for row in logged if row["topic"] in topics], confirmed, admitted)
+        names = {topic.name for topic in read}
+        rows += _skipped(group, [row for row in logged if row["topic"] in names], confirmed, admitted)
     return rows
 
 
@@ -184,7 +149,7 @@ def _everywhere(name: str, says: str, sql: str, *, live_only: bool = False) -> C
         arguments = (view.now,) if "$1" in sql else ()
         return [
             {"database": database, **dict(row)}
-            for database in DATABASES
+            for database in topology.WITH_OUTBOX
             for row in await view.rows(database, sql, *arguments)
         ]
 
@@ -216,16 +181,8 @@ CHECKS: Final = (
         "select principal, route, key from idempotency_keys where length(fingerprint) = 0 order by 1, 2, 3",
     ),
     Check("idempotency.order", "an order answered under a key is there", idempotent_orders_are_there),
-    by_sql(
+    Check(
         "bus.positions", "each topic's log ends where the next batch goes, and nobody has confirmed more",
-        topology.BUS_DATABASE,
-        """
-        select * from (
-            select t.name as topic, t.next_position,
-                   (select max(position) from log l where l.topic_id = t.id) as last,
-                   (select max(committed) from leases s where s.topic_id = t.id) as confirmed
-            from topics t
-        ) ends where last >= next_position or confirmed > next_position order by topic
-        """,
+        lambda view: view.bus.misplaced(),
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 PREFETCH = 2000
@@ -29,6 +29,24 @@ def finding(check: str, row: Row) -> Finding:
     return Finding(check, tuple((name, str(value)) for name, value in row.items()))
 
 
+Confirmed = dict[tuple[str, str, int], int]
+"""Consumer group, topic and partition → the first position that is not confirmed."""
+
+
+class Log(Protocol):
+    """What a check can see of a bus."""
+
+    async def logged(self) -> list[Row]:
+        """Per batch and partition `batch_id, partition, count, position, topic`."""
+        ...
+
+    async def confirmed(self) -> Confirmed: ...
+
+    async def misplaced(self) -> list[Row]:
+        """Places whose positions cannot be: confirmed beyond the end, or the end before what is there."""
+        ...
+
+
 @dataclass(frozen=True)
 class View:
     """The databases of one pass, each connection in a transaction of its own, so that all its reads see one moment.
@@ -38,6 +56,7 @@ class View:
     """
 
     connections: Mapping[str, Any]
+    bus: Log
     now: datetime
     live: bool
 

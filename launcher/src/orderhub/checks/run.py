@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
+from orderhub_chassis.errors import Unavailable
 
-from orderhub import databases, environment, home, topology
+from orderhub import databases, home, settings, topology
 from orderhub.checks import inside, messages, people, stories
-from orderhub.checks.model import Check, Finding, View, finding
+from orderhub.checks.log import EmbeddedLog
+from orderhub.checks.model import Check, Finding, Log, View, finding
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
+from orderhub.reach import Reach
 
 PAUSE_SECONDS: Final = 3.0
 SHOWN: Final = 20
@@ -31,29 +34,44 @@ def run(place: home.Home, out: Output, *, only: Sequence[str] = ()) -> Exit:
     unknown = [name for name in only if name not in NAMES]
     if unknown:
         raise Refused(f"there is no check {', '.join(unknown)}, but: {', '.join(NAMES)}", Exit.USAGE)
-    with databases.reachable(place) as (dsn, live):
-        found = asyncio.run(confirmed(dsn, live=live, only=only))
+    with databases.reachable(place) as reach:
+        found = asyncio.run(confirmed(reach, only=only))
     _report(out, found, len(only) or len(NAMES))
     return Exit.FOUND if found else Exit.DONE
 
 
-async def confirmed(dsn: environment.Dsn, *, live: bool, only: Sequence[str] = ()) -> list[Finding]:
+async def confirmed(reach: Reach, *, only: Sequence[str] = ()) -> list[Finding]:
     """What a pass finds; in a running system, what two passes find."""
-    found = await one_pass(dsn, live=live, only=only)
-    if not found or not live:
+    found = await one_pass(reach, only=only)
+    if not found or not reach.live:
         return found
     await asyncio.sleep(PAUSE_SECONDS)
-    again = set(await one_pass(dsn, live=True, only=sorted({f.check for f in found})))
+    again = set(await one_pass(reach, only=sorted({f.check for f in found})))
     return [f for f in found if f in again]
 
 
-async def one_pass(dsn: environment.Dsn, *, live: bool, only: Sequence[str] = ()) -> list[Finding]:
+async def one_pass(reach: Reach, *, only: Sequence[str] = ()) -> list[Finding]:
+    names = topology.databases(reach.kafka)
     async with contextlib.AsyncExitStack() as stack:
-        opened = await asyncio.gather(*(_snapshot(dsn(name)) for name in topology.MIGRATIONS))
+        opened = await asyncio.gather(*(_snapshot(reach.dsn(name)) for name in names))
         for connection in opened:
             stack.push_async_callback(connection.close, timeout=5)
-        view = View(dict(zip(topology.MIGRATIONS, opened, strict=True)), datetime.now(UTC), live)
-        return [f async for f in findings(view, only)]
+        connections = dict(zip(names, opened, strict=True))
+        view = View(connections, _log(reach, connections), datetime.now(UTC), reach.live)
+        try:
+            return [f async for f in findings(view, only)]
+        except Unavailable as error:
+            raise Refused(str(error)) from error
+
+
+def _log(reach: Reach, connections: Mapping[str, Any]) -> Log:
+    if not reach.kafka:
+        return EmbeddedLog(connections[topology.BUS_DATABASE])
+    from orderhub_chassis.bus.kafka import Cluster
+
+    from orderhub.checks.brokers import BrokersLog
+
+    return BrokersLog(Cluster.of(reach.kafka, settings.loaded()))
 
 
 async def _snapshot(dsn: str) -> Any:

@@ -12,9 +12,9 @@ from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Envelope
 from orderhub_chassis.participant import answering
+from orderhub_contracts import topics
 from orderhub_contracts.delivery.v1 import commands_pb2 as commands
 from orderhub_contracts.events.v1.records_pb2 import SagaRef
-from orderhub_contracts.topics import DELIVERY_COMMANDS
 
 from orderhub_delivery import metrics, store
 from orderhub_delivery.commands import saga
@@ -38,7 +38,7 @@ def spec(rules: RuleSet) -> ConsumerSpec[State]:
         deliveries = await store.load_orders(tx, beyond_plan) if beyond_plan else {}
         return State(rules, standings, deliveries)
 
-    return ConsumerSpec("delivery", (DELIVERY_COMMANDS,), load, HANDLERS, save, after_commit=_count)
+    return ConsumerSpec("delivery", topics.READERS["delivery"], load, HANDLERS, save, after_commit=_count)
 
 
 async def save(tx: Transaction, state: State, _: Context) -> None:

@@ -35,7 +35,7 @@ def spec(ask_after: timedelta) -> ConsumerSpec[Desk]:
         return await load_desk(tx, envelopes, ask_after)
 
     return ConsumerSpec(
-        "inventory", (topics.INVENTORY_COMMANDS,), load, HANDLERS, save_desk, after_commit=metrics.observe
+        "inventory", topics.READERS["inventory"], load, HANDLERS, save_desk, after_commit=metrics.observe
     )
 
 

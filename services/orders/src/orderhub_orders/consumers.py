@@ -34,12 +34,6 @@ FACTS: Final = frozenset(
     message.DESCRIPTOR.full_name for message in (events.PaymentChanged, events.DeliveryChanged)
 )
 SNAPSHOTS: Final = (events.VendorChanged, events.ProductChanged, events.AnimalChanged)
-TOPICS: Final = (
-    topics.ORDERS_REPLIES,
-    topics.PAYMENTS_EVENTS,
-    topics.DELIVERY_EVENTS,
-    topics.INVENTORY_EVENTS,
-)
 
 
 def told_by_reply(record: Record) -> bool:
@@ -62,4 +56,6 @@ def spec(settled: Callable[[Loaded], None]) -> ConsumerSpec[Loaded]:
         settled(loaded)
         store.remember(loaded, remembered)
 
-    return ConsumerSpec("orders", TOPICS, load, HANDLERS, save, after_commit=saved, ignores=told_by_reply)
+    return ConsumerSpec(
+        "orders", topics.READERS["orders"], load, HANDLERS, save, after_commit=saved, ignores=told_by_reply
+    )

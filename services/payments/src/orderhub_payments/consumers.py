@@ -12,8 +12,8 @@ from orderhub_chassis.consumer import ConsumerSpec, Context, Decision
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.messages import Envelope
 from orderhub_chassis.participant import answering
+from orderhub_contracts import topics
 from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment, CapturePayment, ReversePayment
-from orderhub_contracts.topics import PAYMENTS_COMMANDS
 
 from orderhub_payments import store
 from orderhub_payments.commands import Book, authorize_payment, capture_payment, reverse_payment
@@ -37,7 +37,7 @@ def consumer(worker: Worker, provider: str) -> ConsumerSpec[Book]:
 
     return ConsumerSpec(
         name="payments",
-        topics=(PAYMENTS_COMMANDS,),
+        topics=topics.READERS["payments"],
         load=load,
         handlers=HANDLERS,
         save=save,

@@ -23,8 +23,11 @@ Place = tuple[str, int]
 class KafkaBus:
     """`open` makes missing topics and names what differs; it refuses those with other partitions."""
 
-    def __init__(self, cluster: Cluster, client: admin.AdminClient, producer: Producer) -> None:
+    def __init__(
+        self, cluster: Cluster, client: admin.AdminClient, producer: Producer, identity: str
+    ) -> None:
         self._cluster = cluster
+        self.identity = identity
         self._admin = client
         self._producer = producer
         self._subscribed: dict[str, set[str]] = {}
@@ -36,9 +39,10 @@ class KafkaBus:
         client = cluster.admin()
         for difference in await catalogue.ensure(cluster, client):
             log("bus").warning("bus.topic_differs", difference=str(difference))
+        brokers = await ask(lambda: client.list_topics(timeout=ANSWER_SECONDS))
         producer = Producer(cluster, name)
         try:
-            yield cls(cluster, client, producer)
+            yield cls(cluster, client, producer, f"Kafka {brokers.cluster_id}/{cluster.prefix}")
         finally:
             await producer.close()
 

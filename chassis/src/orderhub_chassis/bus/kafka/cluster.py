@@ -12,6 +12,7 @@ import confluent_kafka as kafka
 from confluent_kafka import admin
 
 from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.settings import KAFKA, KafkaSettings
 from orderhub_chassis.telemetry import log
 
 T = TypeVar("T")
@@ -54,6 +55,15 @@ class Cluster:
     ttl: timedelta = TTL
     patience: timedelta = PATIENCE
 
+    @classmethod
+    def of(cls, bus: str, settings: KafkaSettings) -> Cluster:
+        """`bus` is kafka://host:port,…; the rest is in the settings."""
+        options = {"security.protocol": settings.kafka_security} | _login(settings) | _certificates(settings)
+        return cls(
+            bus.removeprefix(KAFKA), options, settings.kafka_prefix, settings.kafka_replication,
+            settings.kafka_session_timeout,
+        )  # fmt: skip
+
     def client(self, name: str, **more: Any) -> dict[str, Any]:
         """Options of any client."""
         return {
@@ -63,6 +73,27 @@ class Cluster:
 
     def admin(self) -> admin.AdminClient:
         return admin.AdminClient(self.client("orderhub"))
+
+
+def _login(settings: KafkaSettings) -> dict[str, str]:
+    if not settings.kafka_security.startswith("sasl") or settings.kafka_password is None:
+        return {}
+    return {
+        "sasl.mechanism": settings.kafka_mechanism,
+        "sasl.username": settings.kafka_username,
+        "sasl.password": settings.kafka_password.get_secret_value(),
+    }
+
+
+def _certificates(settings: KafkaSettings) -> dict[str, str]:
+    password = settings.kafka_key_password.get_secret_value() if settings.kafka_key_password else ""
+    found = {
+        "ssl.ca.location": settings.kafka_ca,
+        "ssl.certificate.location": settings.kafka_certificate,
+        "ssl.key.location": settings.kafka_key,
+        "ssl.key.password": password,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 async def ask(question: Callable[[], T]) -> T:

@@ -83,7 +83,7 @@ def record_of(message: Any) -> tuple[UUID, Record]:
     What other systems sent is a batch of its own, by its `ce_id` and source, or by its place where it has none. A header
     that cannot be read counts as missing: who consumes the record then sees that its type is unknown, and sets it aside.
     """
-    given: dict[str, bytes] = {name: value for name, value in message.headers() or () if value is not None}
+    given = _headers(message)
     batch_id, index = _place_of(message, given)
     record = Record(
         id=_text(given, "ce_id") or f"{message.topic()}/{message.partition()}/{message.offset()}", index=index,
@@ -94,6 +94,15 @@ def record_of(message: Any) -> tuple[UUID, Record]:
     if "ce_sagastep" in given:
         _read_saga(given, record)
     return batch_id, record
+
+
+def place_of(message: Any) -> tuple[UUID, int]:
+    """The batch of a message and its index there, without reading the rest."""
+    return _place_of(message, _headers(message))
+
+
+def _headers(message: Any) -> dict[str, bytes]:
+    return {name: value for name, value in message.headers() or () if value is not None}
 
 
 def _text(given: dict[str, bytes], name: str) -> str:

@@ -1,0 +1,89 @@
+"""The bus of an installation: its topics are made, and it is changed only when nothing is left on the former one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from orderhub_chassis.bus import identity
+from orderhub_chassis.bus.base import TopicMismatch
+from orderhub_chassis.errors import Unavailable
+from orderhub_contracts import topics
+
+from orderhub import settings, topology
+from orderhub.exits import Refused
+from orderhub.reach import Reach, connected
+
+KAFKA: Final = "kafka"
+"""Where runtime.json keeps the brokers."""
+SENT: Final = """
+select topic, sum(messages)::bigint as messages from (
+    select topic, messages from outbox_totals union all select topic, count from outbox
+) s group by topic
+"""
+TAKEN: Final = """
+select topic, sum(messages)::bigint as messages from (
+    select topic, messages from inbox_totals where consumer = $1
+    union all select topic, admitted from inbox where consumer = $1
+) s group by topic
+"""
+
+
+async def enter(reach: Reach) -> None:
+    """Raises Refused: the brokers are away or have other topics, or messages are still on the former bus."""
+    name = await _identity(reach)
+    former = {
+        noted for noted in await asyncio.gather(*(_noted(reach, d) for d in topology.WITH_OUTBOX)) if noted
+    }
+    if former <= {name}:
+        return
+    left = await _left_behind(reach)
+    if left or reach.live:
+        raise Refused(
+            f"ORDERHUB_BUS: messages are on {', '.join(sorted(former - {name}))}, and it names {name} now: "
+            + (
+                f"{left} are not taken yet: start with the former one, and stop when nothing is left"
+                if left
+                else "stop it first"
+            )
+        )
+    for database in topology.WITH_OUTBOX:
+        async with connected(reach.dsn(database)) as connection:
+            await identity.note(connection, name)
+
+
+async def _identity(reach: Reach) -> str:
+    if not reach.kafka:
+        async with connected(reach.dsn(topology.BUS_DATABASE)) as connection:
+            return identity.embedded(await connection.fetchval(identity.EMBEDDED))
+    from orderhub_chassis.bus.kafka import Cluster, KafkaBus
+
+    try:
+        async with KafkaBus.open(Cluster.of(reach.kafka, settings.loaded()), "orderhub-migrate") as bus:
+            return bus.identity
+    except (TopicMismatch, Unavailable) as error:
+        raise Refused(f"ORDERHUB_BUS: {error}") from error
+
+
+async def _noted(reach: Reach, database: str) -> str | None:
+    async with connected(reach.dsn(database)) as connection:
+        return await identity.noted(connection)
+
+
+async def _left_behind(reach: Reach) -> str:
+    """What has been sent and not been taken, in words; empty where all is."""
+    sent: Counter[str] = Counter()
+    for database in topology.WITH_OUTBOX:
+        async with connected(reach.dsn(database)) as connection:
+            sent.update({row["topic"]: row["messages"] for row in await connection.fetch(SENT)})
+    found = []
+    for group, read in topics.READERS.items():
+        async with connected(reach.dsn(f"orderhub_{group}")) as connection:
+            taken = {row["topic"]: row["messages"] for row in await connection.fetch(TAKEN, group)}
+        found += [
+            f"{count} of {topic.name} for {group}"
+            for topic in read
+            if (count := sent[topic.name] - taken.get(topic.name, 0)) > 0
+        ]
+    return ", ".join(found)
