@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from orderhub import topology
 from orderhub.checks import run as checking
+from orderhub.reach import Reach
 from orderhub.checks.log import EmbeddedLog
 from orderhub.checks.model import Finding, View
 
@@ -318,4 +319,4 @@ async def test_a_running_product_is_blamed_only_for_what_stays(monkeypatch: pyte
 
     monkeypatch.setattr(checking, "one_pass", one_pass)
     monkeypatch.setattr(checking, "PAUSE_SECONDS", 0)
-    assert await checking.confirmed(str, live=True) == [stays]
+    assert await checking.confirmed(Reach(str, True)) == [stays]
