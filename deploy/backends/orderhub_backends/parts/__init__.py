@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..room import Part
-from . import kafka, redis
+from . import kafka, postgres, redis
 
 PARTS: dict[str, Part] = {
     part.name: part
@@ -11,5 +11,7 @@ PARTS: dict[str, Part] = {
         kafka.KAFKA,
         redis.REDIS,
         redis.REDIS_SECURE,
+        postgres.POSTGRES,
+        postgres.PGBOUNCER,
     )
 }
