@@ -84,7 +84,9 @@ class Backends:
     def is_running(self, name: str) -> bool:
         """Whether every process of the part, or the one named, is there."""
         found = [self._noted().get(name, {})] if name in self.parts else self._noted().values()
-        wanted = [process for programs in found for one, process in programs.items() if name in (one, *self.parts)]
+        wanted = [
+            process for programs in found for one, process in programs.items() if name in (one, *self.parts)
+        ]
         return bool(wanted) and all(processes.is_alive(process) for process in wanted)
 
     def install(self, names: Sequence[str] = ()) -> None:
@@ -99,7 +101,7 @@ class Backends:
         unknown = sorted(wanted - set(self.parts))
         if unknown:
             raise Refused(f"there is no {', '.join(unknown)}; there are {', '.join(self.parts)}")
-        for part in reversed(self.parts.values()):
+        for part in reversed(list(self.parts.values())):
             if part.name in wanted:
                 wanted.update(part.needs)
         return [part for part in self.parts.values() if part.name in wanted]

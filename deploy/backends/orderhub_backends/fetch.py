@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from . import machine
@@ -70,7 +70,9 @@ def check_sum(path: Path, expected: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
-        raise Refused(f"{path.name} is not the file that is pinned: sha256 {expected} expected, {found} found")
+        raise Refused(
+            f"{path.name} is not the file that is pinned: sha256 {expected} expected, {found} found"
+        )
 
 
 # --- Maven --------------------------------------------------------------------------------------------------------
@@ -96,7 +98,9 @@ def check_files(folder: Path, sha256: Mapping[str, str]) -> None:
     found = {path.name for path in folder.iterdir()}
     if found != set(sha256):
         missing, unknown = sorted(set(sha256) - found), sorted(found - set(sha256))
-        raise Refused(f"files that are pinned and did not come: {missing}; that came and are not pinned: {unknown}")
+        raise Refused(
+            f"files that are pinned and did not come: {missing}; that came and are not pinned: {unknown}"
+        )
     for name, expected in sha256.items():
         check_sum(folder / name, expected)
 
@@ -135,56 +139,64 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def bring_debian(pin: Debian, folder: Path) -> None:
     """Unpacked, not installed: the machine gets no service, no user and no file outside the cache."""
-    for name, deb in pin.packages.items():
-        archive = _download(name, deb, folder)
+    if not shutil.which("apt-get"):
+        raise Refused(f"{pin.name} comes in packages of Debian, and there is no apt-get here")
+    versions = choose(pin.packages, _offered(pin.packages))
+    if "" in versions.values() and machine.may_install():
+        _update_lists()
+        versions = choose(pin.packages, _offered(pin.packages))
+    for name in [name for name, version in versions.items() if not version]:
+        raise Refused(
+            f"apt offers {_offered([name]).get(name) or 'no version'} of {name}; pinned is"
+            f" {pin.packages[name].version} of Debian 12 (apt-get update, as root, reads its lists again)"
+        )
+    _download(versions, folder)
+    pinned_here = _architecture() == tool_version("debian-architecture")
+    for name, version in versions.items():
+        (archive,) = folder.glob(f"{name}_*.deb")
+        deb = pin.packages[name]
+        if version == deb.version and pinned_here:
+            check_sum(archive, deb.sha256)
+        else:
+            say(
+                f"{name} {version} instead of the pinned {deb.version}: checked against apt's signed lists alone"
+            )
         machine.run(["dpkg", "-x", str(archive), str(folder)], what=f"unpacking {archive.name}")
         archive.unlink()
 
 
-def _download(name: str, deb: Deb, folder: Path) -> Path:
-    if not shutil.which("apt-get"):
-        raise Refused(f"{name} is a package of Debian, and there is no apt-get here")
-    version = choose(name, deb, _offered(name))
-    if not version and machine.may_install():
-        _update_lists()
-        version = choose(name, deb, _offered(name))
-    if not version:
-        raise Refused(
-            f"apt offers {_offered(name) or 'no version'} of {name}; pinned is {deb.version} of Debian 12"
-            " (apt-get update, as root, reads its lists again)"
-        )
-    archive = _downloaded(name, version, folder)
-    if version == deb.version and _architecture() == tool_version("debian-architecture"):
-        check_sum(archive, deb.sha256)
-    else:
-        say(f"{name} {version} instead of the pinned {deb.version}: checked against apt's signed lists alone")
-    return archive
-
-
-def choose(name: str, deb: Deb, offered: list[str]) -> str:
-    """The pinned version, or what took its place: Debian drops a package when it brings a security update of it.
+def choose(wanted: Mapping[str, Deb], offered: Mapping[str, list[str]]) -> dict[str, str]:
+    """The pinned versions, or what took their place: Debian drops a package when it brings a security update of it.
 
     Of the same major version always; empty when there is none.
     """
+    return {name: _chosen(deb, offered.get(name, [])) for name, deb in wanted.items()}
+
+
+def _chosen(deb: Deb, offered: list[str]) -> str:
     if deb.version in offered:
         return deb.version
     return next((version for version in offered if _major(version) == _major(deb.version)), "")
 
 
 def _major(version: str) -> str:
-    """"15" of 15.18-0+deb12u1, "7" of 5:7.0.15-1: without Debian's epoch."""
+    """ "15" of 15.18-0+deb12u1, "7" of 5:7.0.15-1: without Debian's epoch."""
     return re.split(r"[.+~-]", version.rpartition(":")[2])[0]
 
 
-def _offered(name: str) -> list[str]:
+def _offered(names: Iterable[str]) -> dict[str, list[str]]:
     """What apt's lists have, newest first."""
-    shown = subprocess.run(["apt-cache", "madison", name], capture_output=True, text=True, check=False)
-    rows = [line.split("|") for line in shown.stdout.splitlines()]
-    return [row[1].strip() for row in rows if len(row) == 3 and row[2].strip().endswith("Packages")]
+    shown = subprocess.run(["apt-cache", "madison", *names], capture_output=True, text=True, check=False)
+    offered: dict[str, list[str]] = {}
+    for line in shown.stdout.splitlines():
+        name, version, source = (cell.strip() for cell in line.split("|"))
+        if source.endswith("Packages"):
+            offered.setdefault(name, []).append(version)
+    return offered
 
 
 def _update_lists() -> None:
-    say("apt's lists do not have what is pinned: reading them again")
+    say("apt's lists are missing or too old: reading them again")
     machine.apt_get("update", "-q")
 
 
@@ -192,19 +204,17 @@ def _architecture() -> str:
     return machine.run(["dpkg", "--print-architecture"], what="dpkg").strip()
 
 
-def _downloaded(name: str, version: str, folder: Path) -> Path:
-    argv = ["apt-get", "-q", "download", f"{name}={version}"]
+def _download(versions: Mapping[str, str], folder: Path) -> None:
     # As root apt would change to a user of its own, who may not enter a private folder.
-    argv += ["-o", "APT::Sandbox::User=root"]
+    argv = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download"]
+    argv += [f"{name}={version}" for name, version in versions.items()]
     try:
-        machine.run(argv, what=f"downloading {name}", cwd=folder)
+        machine.run(argv, what="apt-get download", cwd=folder)
     except Refused:
         if not machine.may_install():
             raise
-        _update_lists()  # the lists may be older than the archive
-        machine.run(argv, what=f"downloading {name}", cwd=folder)
-    (archive,) = folder.glob(f"{name}_*.deb")
-    return archive
+        _update_lists()
+        machine.run(argv, what="apt-get download", cwd=folder)
 
 
 # --- Go -----------------------------------------------------------------------------------------------------------
@@ -235,6 +245,3 @@ def check_module(pin: Go, found: str) -> None:
         raise Refused(
             f"{pin.module}@{pin.version} is not the module that is pinned: {pin.sum} expected, {found} found"
         )
-
-
-Install = Callable[[Pin, Path], Path]

@@ -57,9 +57,7 @@ def may_install() -> bool:
 def apt_get(*arguments: str) -> None:
     """Its messages go to stderr."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run = subprocess.run(
-        ["apt-get", *arguments], env=environment, stdout=sys.stderr.fileno(), check=False
-    )
+    run = subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr.fileno(), check=False)
     if run.returncode != 0:
         raise Refused(f"apt-get {arguments[0]} failed (above is why)")
 
@@ -79,7 +77,9 @@ def java() -> str:
     return path
 
 
-def run(argv: list[str], *, what: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+def run(
+    argv: list[str], *, what: str, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> str:
     """Its standard output. Raises Refused with the end of what it said."""
     done = subprocess.run(
         argv,

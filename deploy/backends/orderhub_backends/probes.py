@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,11 @@ def _exactly(stream: socket.socket, count: int) -> bytes:
 # --- HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def http_answer(port: int, path: str) -> bytes:
+def http_answer(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The body of an answer 200."""
     client = http.client.HTTPConnection(LOOPBACK, port, timeout=SECONDS)
     try:
-        client.request("GET", path)
+        client.request("GET", path, headers=dict(headers or {}))
         response = client.getresponse()
         body = response.read()
     except http.client.HTTPException as problem:
@@ -66,11 +66,11 @@ def http_json(port: int, path: str) -> Any:
         raise NotReady(f"{path} answers no JSON: {problem}") from problem
 
 
-def http(port: int, path: str, holds: str = "") -> Probe:
+def http_says(port: int, path: str, holds: str = "", headers: Mapping[str, str] | None = None) -> Probe:
     """Ready when `path` answers 200 with `holds` in it."""
 
     def ask() -> None:
-        if holds.encode() not in http_answer(port, path):
+        if holds.encode() not in http_answer(port, path, headers):
             raise NotReady(f"{path} answers without {holds!r}")
 
     return ask

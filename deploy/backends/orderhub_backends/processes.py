@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import NotReady, Refused
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 KILL_SECONDS = 15.0
 TAIL_LINES = 25
 # As root: a user without rights for servers that refuse to be root, with the one capability that lets it pass through

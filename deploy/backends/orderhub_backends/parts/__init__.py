@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..room import Part
-from . import kafka, postgres, redis
+from . import kafka, peers, postgres, redis
 
 PARTS: dict[str, Part] = {
     part.name: part
@@ -13,5 +13,7 @@ PARTS: dict[str, Part] = {
         redis.REDIS_SECURE,
         postgres.POSTGRES,
         postgres.PGBOUNCER,
+        peers.STRIPE_MOCK,
+        peers.TOXIPROXY,
     )
 }

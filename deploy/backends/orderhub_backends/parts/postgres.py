@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .. import machine, processes
+from .. import machine
 from ..certificates import Certificate, certificate
 from ..errors import NotReady, Refused
-from ..processes import Program
 from ..probes import Probe
+from ..processes import Program
 from ..room import LOOPBACK, Part, Plan, Room, as_user, owned, properties
 from .debian import libraries
 

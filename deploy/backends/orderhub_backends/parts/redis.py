@@ -12,7 +12,13 @@ from .debian import libraries
 
 
 def _program(room: Room, name: str, configuration: dict[str, object], ready: probes.Probe) -> Program:
-    common = {"bind": LOOPBACK, "dir": room.subfolder("data"), "appendonly": "yes", "save": '""', "daemonize": "no"}
+    common = {
+        "bind": LOOPBACK,
+        "dir": room.subfolder("data"),
+        "appendonly": "yes",
+        "save": '""',
+        "daemonize": "no",
+    }
     lines = [f"{key} {_quoted(value)}" for key, value in {**common, **configuration}.items()]
     path = room.write("redis.conf", "\n".join(lines) + "\n")
     tree = room.pins["redis"]
