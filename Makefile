@@ -2,15 +2,17 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools)
+SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools deploy/backends)
 WORKERS ?= 2
+NAMES ?=
 PORT ?=
 ARGS ?=
 
-.PHONY: help up test check test-full proto migrate bench lint format clean venv
+.PHONY: help up test check test-full test-backends backends-up backends-down backends-status proto migrate bench lint format
+.PHONY: clean venv
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: venv ## Install what is missing and run the whole product here (PORT=8081 for another port, ARGS="…")
 	@./orderhub up $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -23,6 +25,18 @@ check: venv ## Look at the code without running it: style, types, imports, gener
 
 test-full: venv ## Run what is too slow for `make test`, and buf's checks of the contracts
 	@PY=$(PY) WORKERS=$(WORKERS) sh tools/test_full.sh
+
+test-backends: ## Run the tests that need real servers, which it starts before and stops afterwards
+	@PY=$(PY) WORKERS=$(WORKERS) sh tools/test_backends.sh $(ARGS)
+
+backends-up: venv ## Install and start real servers without Docker (NAMES="kafka redis"; all by default)
+	@$(PY) deploy/backends up $(NAMES)
+
+backends-down: venv ## Stop them and throw their data away (ARGS=--keep keeps the data)
+	@$(PY) deploy/backends down $(ARGS) $(NAMES)
+
+backends-status: venv ## What of them is running, and where
+	@$(PY) deploy/backends status
 
 proto: venv ## Delete the generated code and generate it again from contracts/proto
 	@$(PY) tools/gen_proto.py

@@ -1,0 +1,19 @@
+"""Every server that can be had, in the order in which they start: needs before those who need them."""
+
+from __future__ import annotations
+
+from ..room import Part
+from . import kafka, peers, postgres, redis
+
+PARTS: dict[str, Part] = {
+    part.name: part
+    for part in (
+        kafka.KAFKA,
+        redis.REDIS,
+        redis.REDIS_SECURE,
+        postgres.POSTGRES,
+        postgres.PGBOUNCER,
+        peers.STRIPE_MOCK,
+        peers.TOXIPROXY,
+    )
+}

@@ -1,0 +1,102 @@
+"""Kafka in KRaft mode: a cluster of three that are broker and controller at once, and a single one behind TLS and SCRAM."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from pathlib import Path
+
+from .. import machine, probes
+from ..processes import Program
+from ..room import LOOPBACK, Part, Plan, Room, properties
+from .jvm import java
+
+NODES = (1, 2, 3)
+HEAP_MEGABYTES = 384
+# What tests need to be quick, and what nobody should meet for the first time in production: replication for real, no
+# topic by accident.
+FOR_TESTS = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": 0,
+    "group.min.session.timeout.ms": 500,
+    "offsets.topic.num.partitions": 12,
+    "transaction.state.log.num.partitions": 6,
+    # A killed broker is missed after two seconds instead of nine.
+    "broker.session.timeout.ms": 2000,
+    "broker.heartbeat.interval.ms": 500,
+    "log.retention.check.interval.ms": 10_000,
+}
+
+
+def replicated(copies: int, insync: int) -> dict[str, object]:
+    return {
+        "default.replication.factor": copies,
+        "min.insync.replicas": insync,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": insync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": insync,
+    }
+
+
+def formatted(room: Room, node: int, configuration: Path, *more: str) -> None:
+    """Writes the cluster's id into the log folder of a node, once."""
+    if (room.folder / f"data-{node}" / "meta.properties").exists():
+        return
+    argv = [*java(room.pins["kafka"] / "files", 256), "kafka.tools.StorageTool", "format"]
+    argv += ["-t", cluster_id(room), "-c", str(configuration), *more]
+    machine.run(argv, what=f"formatting the log folder of Kafka node {node}")
+
+
+def cluster_id(room: Room) -> str:
+    """Kafka's form of a UUID: its bytes in base64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(uuid.UUID(room.secret("cluster")).bytes).decode().rstrip("=")
+
+
+def _configuration(room: Room, node: int) -> Path:
+    voters = ",".join(f"{one}@{LOOPBACK}:{room.port(f'controller-{one}')}" for one in NODES)
+    client = f"PLAINTEXT://{LOOPBACK}:{room.port(f'kafka-{node}')}"
+    values: dict[str, object] = {
+        "process.roles": "broker,controller",
+        "node.id": node,
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{client},CONTROLLER://{LOOPBACK}:{room.port(f'controller-{node}')}",
+        "advertised.listeners": client,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": room.folder / f"data-{node}",
+        **replicated(3, 2),
+        **FOR_TESTS,
+    }
+    return room.write(f"kafka-{node}.properties", properties(values))
+
+
+def _broker(room: Room, node: int) -> Program:
+    configuration = _configuration(room, node)
+    formatted(room, node, configuration)
+    port = room.port(f"kafka-{node}")
+    return Program(
+        f"kafka-{node}",
+        [*java(room.pins["kafka"] / "files", HEAP_MEGABYTES), "kafka.Kafka", str(configuration)],
+        ready=probes.kafka(port, {port}),
+        grace_seconds=10.0,
+    )
+
+
+def _cluster(room: Room) -> Plan:
+    ports = [room.port(f"kafka-{node}") for node in NODES]
+
+    def all_see_all() -> None:
+        for port in ports:
+            probes.kafka(port, set(ports))()
+
+    return Plan(
+        [_broker(room, node) for node in NODES],
+        {"servers": ",".join(f"{LOOPBACK}:{port}" for port in ports)},
+        ready=all_see_all,
+    )
+
+
+KAFKA = Part("kafka", ("kafka",), _cluster)

@@ -1,0 +1,18 @@
+#!/bin/sh
+# The tests that need real servers: brings the servers up, runs the tests, and takes the servers down however it ends.
+# Arguments go to pytest. The first start installs the servers; ORDERHUB_BACKENDS_CACHE names another place for them.
+set -eu
+cd "$(dirname -- "$0")/.."
+PY=${PY:-.venv/bin/python}
+
+# Only what is our own is taken down: servers of somebody who is at work here would lose their data.
+if [ -e .orderhub/backends/running.json ] && [ "$(cat .orderhub/backends/running.json)" != "{}" ]; then
+    echo "orderhub: servers of deploy/backends are up here: make backends-down, then run this again" >&2
+    exit 1
+fi
+sh tools/venv.sh --group backends
+trap '"$PY" deploy/backends down' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+"$PY" deploy/backends up
+"$PY" -m pytest -q -n "${WORKERS:-2}" --dist loadgroup -m backends "$@"
