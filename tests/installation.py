@@ -146,7 +146,7 @@ class Installation:
     def ports(self) -> set[int]:
         """All that the product listens on, PostgreSQL's own port included."""
         found = {int(address.rpartition(":")[2]) for address in self.runtime.addresses.values()}
-        return {*found, int(self.runtime.urls["orderhub_bus"].rpartition("port=")[2])}
+        return {*found, int(self.runtime.urls["orderhub_orders"].rpartition("port=")[2])}
 
     def pid(self, name: str) -> int:
         """Of a process by its name in the launcher's note."""

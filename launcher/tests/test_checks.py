@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from orderhub import topology
 from orderhub.checks import run as checking
-from orderhub.reach import Reach
 from orderhub.checks.log import EmbeddedLog
 from orderhub.checks.model import Finding, View
+from orderhub.reach import Reach
 
 ORDERS, PAYMENTS, INVENTORY, DELIVERY, AUTH, SIMULATOR, BUS = (
     "orderhub_orders",

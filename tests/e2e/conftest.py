@@ -1,4 +1,5 @@
-"""One running product for all tests of this folder, in one process and (`make test-full`) in a process per service.
+"""One running product for all tests of this folder, in one process, (`make test-full`) in a process per service, and
+(`make test-backends`) on brokers.
 
 Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
 data has to fit together.
@@ -11,13 +12,16 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 from installation import Installation, is_alive, is_listening
-from processes import MANY, ONE
+from processes import MANY, ON_KAFKA, ONE, Layout
 from shop import Shop
 
 
-@pytest.fixture(scope="session", params=[ONE, MANY])
+@pytest.fixture(scope="session", params=[ONE, MANY, ON_KAFKA])
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("e2e") / "home", processes=request.param)
+    layout: Layout = request.param
+    installation = Installation(
+        tmp_path_factory.mktemp("e2e") / "home", processes=layout.processes, extra=layout.servers(request)
+    )
     try:
         installation.start()
         yield installation

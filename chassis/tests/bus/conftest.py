@@ -90,7 +90,7 @@ class OnKafka:
     """Real brokers, reached by ways that can be cut, under names of the test's own."""
 
     def __init__(self, servers: str, ways: Proxies) -> None:
-        self.cluster = Cluster(servers, prefix=f"t-{uuid4().hex[:12]}.", replication=1)
+        self.cluster = Cluster(servers, prefix=f"t-{uuid4().hex[:12]}.", replication=3)
         self._ways = ways
 
     @asynccontextmanager

@@ -45,7 +45,8 @@ def formatted(room: Room, node: int, configuration: Path, *more: str) -> None:
     if (room.folder / f"data-{node}" / "meta.properties").exists():
         return
     argv = [*java(room.pins["kafka"] / "files", 256), "kafka.tools.StorageTool", "format"]
-    argv += ["-t", cluster_id(room), "-c", str(configuration), *more]
+    # One word: an id may begin with a dash.
+    argv += [f"--cluster-id={cluster_id(room)}", "-c", str(configuration), *more]
     machine.run(argv, what=f"formatting the log folder of Kafka node {node}")
 
 
@@ -62,9 +63,10 @@ def _configuration(room: Room, node: int) -> Path:
         "node.id": node,
         "controller.quorum.voters": voters,
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"{client},CONTROLLER://{LOOPBACK}:{room.port(f'controller-{node}')}",
-        "advertised.listeners": client,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"{client},CONTROLLER://{LOOPBACK}:{room.port(f'controller-{node}')},"
+        f"PROXIED://{LOOPBACK}:{room.port(f'behind-{node}')}",
+        "advertised.listeners": f"{client},PROXIED://{LOOPBACK}:{room.port(f'proxied-{node}')}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": room.folder / f"data-{node}",
         **replicated(3, 2),
@@ -86,7 +88,13 @@ def _broker(room: Room, node: int) -> Program:
 
 
 def _cluster(room: Room) -> Plan:
+    """Clients of `proxied` find nobody there until a test listens and passes on to `behind`: brokers tell their clients
+    where to come, so a way that can be troubled has to be one that they tell.
+    """
     ports = [room.port(f"kafka-{node}") for node in NODES]
+
+    def servers(name: str) -> str:
+        return ",".join(f"{LOOPBACK}:{room.port(f'{name}-{node}')}" for node in NODES)
 
     def all_see_all() -> None:
         for port in ports:
@@ -94,7 +102,7 @@ def _cluster(room: Room) -> Plan:
 
     return Plan(
         [_broker(room, node) for node in NODES],
-        {"servers": ",".join(f"{LOOPBACK}:{port}" for port in ports)},
+        {"servers": servers("kafka"), "proxied": servers("proxied"), "behind": servers("behind")},
         ready=all_see_all,
     )
 

@@ -17,6 +17,7 @@ from orderhub_chassis.messages import Delivery
 Headers = list[tuple[str, bytes]]
 SPEC: Final = ("ce_specversion", b"1.0")
 CONTENT: Final = ("content-type", b"application/protobuf")
+INT32, INT64 = 2**31 - 1, 2**63 - 1
 COMPENSATION: Final = ("ce_sagacompensation", b"true")
 
 
@@ -114,10 +115,17 @@ def _place_of(message: Any, given: dict[str, bytes]) -> tuple[UUID, int]:
     id, source = _text(given, "ce_id"), _text(given, "ce_source")
     batch, point, index = id.partition(".")
     try:
-        return UUID(batch), int(index) if point else 0
+        return UUID(batch), _number(index, INT32) if point else 0
     except ValueError:
         place = f"{source}#{id}" if id else f"{message.topic()}/{message.partition()}/{message.offset()}"
         return uuid5(NAMESPACE_URL, place), 0
+
+
+def _number(text: str, most: int) -> int:
+    """Raises ValueError for anything but decimal digits of a number up to `most`."""
+    if not (text.isascii() and text.isdigit()) or int(text) > most:
+        raise ValueError(f"no number up to {most}: {text[:20]!r}")
+    return int(text)
 
 
 def _sent_at(message: Any, given: dict[str, bytes]) -> int:
@@ -130,14 +138,17 @@ def _sent_at(message: Any, given: dict[str, bytes]) -> int:
 
 def _read_saga(given: dict[str, bytes], record: Record) -> None:
     try:
-        step, epoch = int(given["ce_sagastep"]), int(given["ce_sagaepoch"])
-    except (KeyError, ValueError):
+        step, epoch = (
+            _number(_text(given, "ce_sagastep"), INT32),
+            _number(_text(given, "ce_sagaepoch"), INT64),
+        )
+    except ValueError:
         return
     saga = record.saga
     saga.order_id, saga.run_id, saga.step, saga.epoch = (
         _text(given, "ce_sagaorder"), _text(given, "ce_sagarun"), step, epoch,
     )  # fmt: skip
-    saga.compensation = "ce_sagacompensation" in given
+    saga.compensation = given.get("ce_sagacompensation") == COMPENSATION[1]
 
 
 def deliveries_of(messages: Iterable[Any], prefix: str) -> Iterator[Delivery]:

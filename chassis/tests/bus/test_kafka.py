@@ -1,0 +1,241 @@
+"""What only brokers can do: topics that differ, logins, and brokers that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from orderhub_backends.control import Backends
+from orderhub_chassis import messages
+from orderhub_chassis.bus.base import TopicMismatch
+from orderhub_chassis.bus.kafka import Cluster, KafkaBus, catalogue
+from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.ids import uuid7
+from orderhub_chassis.settings import KafkaSettings
+from orderhub_contracts import topics
+
+pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("kafka-proxied")]
+
+
+async def done(futures: dict[Any, Any]) -> None:
+    for future in futures.values():
+        await asyncio.to_thread(future.result)
+
+
+async def alter(cluster: Cluster, topic: topics.Topic, name: str, value: str) -> None:
+    client = cluster.admin()
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, cluster.prefix + topic.name, incremental_configs=[entry])
+    await done(client.incremental_alter_configs([resource]))
+
+
+async def test_topics_are_made_as_the_table_says(on_kafka):
+    async with on_kafka.open():
+        client = on_kafka.cluster.admin()
+        assert await catalogue.differences(on_kafka.cluster, client) == []
+        described = (await asyncio.to_thread(client.list_topics, timeout=10)).topics
+        for topic in topics.TOPICS:
+            partitions = described[on_kafka.cluster.prefix + topic.name].partitions
+            assert {len(p.replicas) for p in partitions.values()} == {3}
+            assert len(partitions) == topic.partitions
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("retention.ms", "1000", "has 1000 ms of retention, topics.py says 604800000"),
+        ("min.insync.replicas", "1", "has 1 min.insync.replicas, with fewer than 2"),
+    ],
+)
+async def test_what_differs_is_named(on_kafka, kit, name, value, said):
+    async with on_kafka.open():
+        await alter(on_kafka.cluster, kit.topic, name, value)
+        found = await catalogue.differences(on_kafka.cluster, on_kafka.cluster.admin())
+        assert [str(difference) for difference in found] == [
+            difference
+            for difference in map(str, found)
+            if said in difference and kit.topic.name in difference
+        ]
+        assert len(found) == 1
+    async with on_kafka.open():
+        pass  # it can still be worked with
+
+
+async def test_fewer_copies_than_wanted_are_named(on_kafka, kit):
+    async with on_kafka.open():
+        pass
+    more = replace(on_kafka.cluster, replication=5)
+    found = await catalogue.differences(more, more.admin())
+    assert {str(d) for d in found} == {
+        f"topic {topic.name} has 3 copies, ORDERHUB_KAFKA_REPLICATION is 5" for topic in topics.TOPICS
+    }
+
+
+async def test_a_topic_that_takes_too_small_messages_is_refused(on_kafka, kit):
+    async with on_kafka.open():
+        await alter(on_kafka.cluster, kit.topic, "max.message.bytes", "100000")
+    with pytest.raises(TopicMismatch, match="has 100000 bytes as the largest message, up to"):
+        async with on_kafka.open():
+            pass
+
+
+async def test_a_topic_that_somebody_gave_more_partitions_is_refused(on_kafka, kit):
+    async with on_kafka.open():
+        more = NewPartitions(on_kafka.cluster.prefix + kit.topic.name, 13)
+        await done(on_kafka.cluster.admin().create_partitions([more]))
+    with pytest.raises(TopicMismatch, match=r"payments\.commands\.v1 has 13 partitions, topics\.py says 12"):
+        async with on_kafka.open():
+            pass
+
+
+async def test_more_copies_than_brokers_is_a_mistake_that_says_what_to_set(on_kafka):
+    on_kafka.cluster = replace(on_kafka.cluster, replication=4)
+    with pytest.raises(
+        TopicMismatch, match="set ORDERHUB_KAFKA_REPLICATION to at most the number of brokers"
+    ):
+        async with on_kafka.open():
+            pass
+    on_kafka.cluster = replace(on_kafka.cluster, replication=3)
+    async with on_kafka.open():
+        pass
+
+
+async def test_the_largest_message_passes(on_kafka, kit):
+    record = kit._record("a", 1)
+    record.payload = b"x" * topics.MAX_MESSAGE_BYTES
+    batch_id = uuid7()
+    packed = messages.pack(batch_id, kit.topic, [("a", record.SerializeToString())])
+    batch = messages.OutboxBatch.of_row(batch_id, kit.topic, messages.row_of(packed))
+    async with on_kafka.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([batch])
+        got = await kit.read(consumer, 1)
+    assert len(got[0].records[0].payload) == topics.MAX_MESSAGE_BYTES
+
+
+async def test_members_share_nothing_with_those_of_another_prefix(on_kafka, kit, monkeypatch):
+    other = replace(on_kafka.cluster, prefix=f"{on_kafka.cluster.prefix}other.")
+    async with on_kafka.open() as bus, KafkaBus.open(other, "other") as stranger:
+        await bus.publish([kit.batch(("a", 1))])
+        async with stranger.consumer("group", [kit.topic], "m") as consumer:
+            assert await kit.nothing(consumer)
+        assert bus.identity != stranger.identity
+    await done(other.admin().delete_topics([other.prefix + topic.name for topic in topics.TOPICS]))
+
+
+# --- logins ---------------------------------------------------------------------------------------------------------
+
+
+def secured(backend: Any, **over: Any) -> Cluster:
+    found = backend("kafka-secure")
+    values = {
+        "kafka_security": "sasl_ssl", "kafka_ca": found["ca"], "kafka_username": found["user"],
+        "kafka_password": found["password"], "kafka_replication": 1, "kafka_prefix": f"s-{id(over)}.", **over,
+    }  # fmt: skip
+    cluster = Cluster.of(f"kafka://{found['servers']}", KafkaSettings(**values))
+    return replace(cluster, ttl=timedelta(seconds=6), patience=timedelta(seconds=5))
+
+
+async def test_messages_pass_a_broker_that_demands_tls_and_a_login(backend, kit, monkeypatch):
+    monkeypatch.setattr(topics, "TOPICS", (kit.topic,))
+    cluster = secured(backend)
+    async with KafkaBus.open(cluster, "bus") as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([kit.batch(("a", 1))])
+        assert kit.pairs(await kit.read(consumer, 1)) == [("a", 1)]
+    await done(cluster.admin().delete_topics([cluster.prefix + kit.topic.name]))
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"kafka_password": "wrong"}, "(?i)authentication"),
+        ({"kafka_username": "nobody"}, "(?i)authentication"),
+        ({"kafka_ca": ""}, "(?i)ssl|certificate"),
+    ],
+    ids=["wrong-password", "unknown-user", "unknown-authority"],
+)
+async def test_a_login_that_fails_says_why(backend, over, said, monkeypatch):
+    monkeypatch.setattr(catalogue, "ANSWER_SECONDS", 3.0)
+    with pytest.raises(Unavailable, match=said):
+        async with KafkaBus.open(secured(backend, **over), "bus"):
+            pass
+
+
+# --- brokers that are lost ------------------------------------------------------------------------------------------
+
+
+NODES = ("kafka-1", "kafka-2", "kafka-3")
+
+
+@pytest.fixture
+def brokers() -> Iterator[Backends]:
+    """Whatever a test does to them, all three run at its end."""
+    backends = Backends()
+    yield backends
+    lost = [name for name in NODES if not backends.is_running(name)]
+    for name in lost:
+        backends.start(name, wait=name == lost[-1])
+
+
+async def publish_surely(bus, batch):
+    """As the relay does: for ever."""
+    while True:
+        try:
+            return await bus.publish([batch])
+        except Unavailable:
+            await asyncio.sleep(0.05)
+
+
+async def read_until(consumer, kit, seen, total):
+    """Each message once, in the order in which it came first."""
+    while sum(map(len, seen.values())) < total:
+        try:
+            got = await consumer.poll(200, timeout=0.5)
+            await consumer.commit(got)
+        except Unavailable:
+            await asyncio.sleep(0.05)
+            continue
+        for key, number in kit.pairs(got):
+            if number not in seen.setdefault(key, []):
+                seen[key].append(number)
+
+
+def direct(on_kafka, backend):
+    return replace(
+        on_kafka.cluster, servers=backend("kafka")["servers"], ttl=timedelta(seconds=6), patience=timedelta(seconds=5)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", [NODES[1:2], NODES[::2], NODES], ids=["one", "two", "all"])
+async def test_brokers_that_are_killed_and_come_back_lose_nothing(on_kafka, kit, backend, brokers, lost):
+    """Without one of three all goes on; without two nothing is acknowledged; whatever was acknowledged is there."""
+
+    def everybody(number):
+        return kit.batch(*((key, number) for key in kit.keys))
+
+    seen: dict[str, list[int]] = {}
+    async with (
+        KafkaBus.open(direct(on_kafka, backend), "bus") as bus,
+        bus.consumer("group", [kit.topic], "m") as consumer,
+    ):
+        for number in range(5):
+            await publish_surely(bus, everybody(number))
+        for name in lost:
+            await asyncio.to_thread(brokers.kill, name)
+        publishing = asyncio.create_task(publish_surely(bus, everybody(5)))
+        if len(lost) == 1:
+            await asyncio.wait_for(publishing, 90)
+        else:
+            with pytest.raises(Unavailable):
+                await bus.publish([kit.batch(("unheard", 0))])
+            assert not publishing.done()
+        for name in lost:
+            await asyncio.to_thread(brokers.start, name, wait=False)
+        await asyncio.wait_for(publishing, 90)
+        await publish_surely(bus, everybody(6))
+        await asyncio.wait_for(read_until(consumer, kit, seen, 7 * 12), 90)
+    assert {key: seen[key] for key in kit.keys} == {key: list(range(7)) for key in kit.keys}
