@@ -25,6 +25,7 @@ from orderhub_chassis.pool import Pool
 from orderhub_chassis.statements import Writes
 
 T = TypeVar("T")
+WriteOutbox = Callable[[outbox.Writer, outbox.Collector, NewId], None]
 ATTEMPTS = 8
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 MADE_MEANWHILE = frozenset({"saga_standings_pkey", "idempotency_keys_pkey"})
@@ -95,8 +96,18 @@ class Transaction:
 class Database:
     """A service's own database; open it with `Database.open`."""
 
-    def __init__(self, pool: Pool, *, service: str, clock: Clock, hints: Hints, new_id: NewId) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        service: str,
+        clock: Clock,
+        hints: Hints,
+        new_id: NewId,
+        write_outbox: WriteOutbox,
+    ) -> None:
         self._pool = pool
+        self._write_outbox = write_outbox
         self.service = service
         self.clock = clock
         self.hints = hints
@@ -114,8 +125,11 @@ class Database:
         hints: Hints | None = None,
         new_id: NewId = uuid7,
         session: Mapping[str, str] | None = None,
+        write_outbox: WriteOutbox = outbox.write,
     ) -> AsyncIterator[Database]:
-        """`session` are parameters of PostgreSQL for these connections, beside those of all."""
+        """`session` are parameters of PostgreSQL for these connections, beside those of all. `write_outbox` is the form
+        in which messages wait for who publishes them.
+        """
         parameters = {**SESSION, **(session or {}), "application_name": f"orderhub-{service}"}
 
         async def connect() -> Any:
@@ -125,8 +139,9 @@ class Database:
         try:
             pool.release(await pool.acquire())
             yield cls(
-                pool, service=service, clock=clock or SystemClock(), hints=hints or Hints(), new_id=new_id
-            )
+                pool, service=service, clock=clock or SystemClock(), hints=hints or Hints(), new_id=new_id,
+                write_outbox=write_outbox,
+            )  # fmt: skip
         finally:
             await pool.close(5)
 
@@ -140,7 +155,7 @@ class Database:
                 tx = Transaction(connection, collector)
                 yield tx
                 if collector:
-                    outbox.write(tx, collector, self.new_id)
+                    self._write_outbox(tx, collector, self.new_id)
                 await tx.flush()
                 await connection.execute("commit")
             except BaseException:

@@ -30,6 +30,11 @@ RELAYED = Counter("orderhub_relay_messages_total", "Messages published by the re
 RELAY_FAILURES = Counter(
     "orderhub_relay_failures_total", "Rounds in which the relay could not publish.", ("service",)
 )
+CDC_LAG = Gauge(
+    "orderhub_cdc_slot_lag_bytes",
+    "Write-ahead log that the replication slot has still to confirm.",
+    ("service",),
+)
 CONSUMED = Counter(
     "orderhub_consumer_messages_total", "Messages whose effects are committed.", ("consumer", "topic")
 )

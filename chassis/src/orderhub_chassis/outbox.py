@@ -65,14 +65,14 @@ def _rows(
 ) -> list[tuple[UUID, str, int, bytes]]:
     time_us = int(now.timestamp() * 1e6)
     rows = []
-    for cut in _cuts(records):
+    for cut in cuts(records):
         batch_id = new_id()
         packed = pack(batch_id, topic, cut, time_us)
         rows.append((batch_id, topic.name, len(cut), row_of(packed)))
     return rows
 
 
-def _cuts(records: list[Unplaced]) -> Iterator[list[Unplaced]]:
+def cuts(records: list[Unplaced]) -> Iterator[list[Unplaced]]:
     """Batches of at most BATCH_BYTES, or of one larger record."""
     cut: list[Unplaced] = []
     size = 0

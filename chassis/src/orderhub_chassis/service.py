@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from orderhub_contracts.events.v1 import dead_letters_pb2, dead_letters_pb2_grpc
 
-from orderhub_chassis import deadletters, hints, http, idempotency, inbox, metrics, migrate
+from orderhub_chassis import cdc, deadletters, hints, http, idempotency, inbox, metrics, migrate, outbox
 from orderhub_chassis.bus import identity
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.bus.base import Bus
@@ -38,6 +38,7 @@ from orderhub_chassis.relay import Relay
 from orderhub_chassis.settings import KAFKA, ServiceSettings
 from orderhub_chassis.telemetry import log
 
+SWEEP_EVERY = timedelta(seconds=1)
 INBOX_KEPT = timedelta(days=31)
 MESSAGING = "orderhub_chassis"
 
@@ -174,8 +175,10 @@ async def open_chassis(
         )
         await _require_migrations(chassis.db, MESSAGING, package)
         chassis.bus = await chassis.enter(open_bus(settings, around))
-        await identity.require(chassis.db, chassis.bus)
-        if relay:
+        await identity.require(chassis.db, identity.name(chassis.bus, settings.relay))
+        if relay and settings.relay == "cdc":
+            await chassis.every(SWEEP_EVERY, "relay", cdc.Sweeper(chassis.db).sweep)
+        elif relay:
             await _start_relay(chassis)
         await chassis.every(timedelta(seconds=5), "housekeeping", lambda: _housekeeping(chassis))
         try:
@@ -199,6 +202,7 @@ def _database(
         hints=around.hints,
         new_id=around.new_id,
         session=session,
+        write_outbox=cdc.write if settings.relay == "cdc" else outbox.write,
     )
 
 
@@ -207,7 +211,8 @@ async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIter
     """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch, Unavailable."""
     url = settings.bus.get_secret_value()
     if url.startswith(KAFKA):
-        from orderhub_chassis.bus.kafka import Cluster, KafkaBus  # only who uses it pays for it
+        from orderhub_chassis.bus.kafka.bus import KafkaBus  # only who uses it pays for it
+        from orderhub_chassis.bus.kafka.cluster import Cluster
 
         async with KafkaBus.open(
             Cluster.of(url, settings), f"{settings.service}@{settings.instance}"

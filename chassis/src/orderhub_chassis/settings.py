@@ -223,6 +223,10 @@ class KafkaSettings(CommonSettings):
         description="Kafka: put before the names of topics and groups, so that installations can share brokers.",
     )
     kafka_replication: int = Field(3, ge=1, le=9, description="Kafka: copies of each topic that is made.")
+    relay: Literal["poll", "cdc"] = Field(
+        "poll",
+        description="Who publishes the outbox: the service's own relay, or Debezium by change data capture (Kafka only).",
+    )
     kafka_session_timeout: timedelta = Field(
         timedelta(seconds=10),
         gt=timedelta(0),
@@ -279,6 +283,13 @@ class ServiceSettings(KafkaSettings):
     instance: str = Field(
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
     )
+
+    @model_validator(mode="after")
+    def _captured_for_brokers(self) -> Self:
+        """Debezium knows no embedded bus."""
+        if self.relay == "cdc" and not self.bus.get_secret_value().startswith(KAFKA):
+            raise ValueError("ORDERHUB_RELAY: cdc needs brokers: set ORDERHUB_BUS to kafka://host:port")
+        return self
 
 
 def variables(settings_cls: type[CommonSettings]) -> list[tuple[str, str, FieldInfo]]:

@@ -17,8 +17,8 @@ import pytest
 from confluent_kafka.admin import OffsetSpec
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import Bus
-from orderhub_chassis.bus.kafka import Cluster, KafkaBus
-from orderhub_chassis.bus.kafka.cluster import ask
+from orderhub_chassis.bus.kafka.bus import KafkaBus
+from orderhub_chassis.bus.kafka.cluster import Cluster, ask
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 from orderhub_chassis.hints import Hints

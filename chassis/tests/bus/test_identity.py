@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from orderhub_chassis.bus import identity
 from orderhub_chassis.bus.base import OtherBus
@@ -11,23 +9,18 @@ from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 
 
-@dataclass
-class Named:
-    identity: str
-
-
 async def test_the_first_bus_is_noted_and_another_one_refused(make_database):
     async with Database.open(await make_database("orderhub_chassis"), service="payments") as db:
-        await identity.require(db, Named("Kafka abc/"))
-        await identity.require(db, Named("Kafka abc/"))
+        await identity.require(db, "Kafka abc/")
+        await identity.require(db, "Kafka abc/")
         with pytest.raises(
             OtherBus, match="payments: its messages are on Kafka abc/, and ORDERHUB_BUS names Kafka abc/test"
         ):
-            await identity.require(db, Named("Kafka abc/test"))
+            await identity.require(db, "Kafka abc/test")
         async with db.connection() as connection:
             assert await identity.noted(connection) == "Kafka abc/"
             await identity.note(connection, "Kafka abc/test")
-        await identity.require(db, Named("Kafka abc/test"))
+        await identity.require(db, "Kafka abc/test")
 
 
 async def test_two_embedded_buses_are_told_apart(make_database):

@@ -13,7 +13,9 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from orderhub_backends.control import Backends
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import TopicMismatch
-from orderhub_chassis.bus.kafka import Cluster, KafkaBus, catalogue
+from orderhub_chassis.bus.kafka import catalogue
+from orderhub_chassis.bus.kafka.bus import KafkaBus
+from orderhub_chassis.bus.kafka.cluster import Cluster
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.ids import uuid7
 from orderhub_chassis.settings import KafkaSettings

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orderhub_chassis.bus.kafka import records
+from orderhub_chassis.bus.kafka import attributes, records
 from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
 
 BATCH = UUID("0190f3a2-0000-7000-8000-000000000001")
@@ -48,7 +48,7 @@ class Message:
 
 
 def there_and_back(record: Record) -> tuple[UUID, Record]:
-    return records.record_of(Message(records.headers_of(record), record.key.encode(), record.payload))
+    return records.record_of(Message(attributes.headers_of(record), record.key.encode(), record.payload))
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -74,7 +74,7 @@ def test_the_attributes_are_those_of_cloudevents() -> None:
         id=f"{BATCH}.2", key="k", type="orderhub.orders.v1.SagaReply", source="orders", subject="s",
         time_us=1_700_000_000_000_001, payload=b"x",
     )  # fmt: skip
-    assert dict(records.headers_of(record)) == {
+    assert dict(attributes.headers_of(record)) == {
         "ce_specversion": b"1.0",
         "content-type": b"application/protobuf",
         "ce_id": f"{BATCH}.2".encode(),
@@ -134,7 +134,7 @@ def test_deliveries_are_consecutive_records_of_one_batch_and_one_partition() -> 
 
     def message(batch: UUID, index: int, partition: int, offset: int) -> Message:
         record = Record(id=f"{batch}.{index}", time_us=1)
-        return Message(records.headers_of(record), place=("p.t", partition, offset))
+        return Message(attributes.headers_of(record), place=("p.t", partition, offset))
 
     messages = [
         message(BATCH, 0, 0, 10), message(BATCH, 1, 1, 20), message(BATCH, 2, 0, 11), message(other, 0, 0, 12),

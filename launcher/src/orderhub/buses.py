@@ -20,6 +20,7 @@ KAFKA: Final = "kafka"
 SENT: Final = """
 select topic, sum(messages)::bigint as messages from (
     select topic, messages from outbox_totals union all select topic, count from outbox
+    union all select topic, 1 from outbox_events
 ) s group by topic
 """
 TAKEN: Final = """
@@ -57,11 +58,12 @@ async def _identity(reach: Reach) -> str:
     if not reach.kafka:
         async with connected(reach.dsn(topology.BUS_DATABASE)) as connection:
             return identity.embedded(await connection.fetchval(identity.EMBEDDED))
-    from orderhub_chassis.bus.kafka import Cluster, KafkaBus
+    from orderhub_chassis.bus.kafka.bus import KafkaBus
+    from orderhub_chassis.bus.kafka.cluster import Cluster
 
     try:
         async with KafkaBus.open(Cluster.of(reach.kafka, settings.loaded()), "orderhub-migrate") as bus:
-            return bus.identity
+            return identity.name(bus, settings.loaded().relay)
     except (TopicMismatch, Unavailable) as error:
         raise Refused(f"ORDERHUB_BUS: {error}") from error
 

@@ -21,12 +21,17 @@ def embedded(bus: object) -> str:
     return f"the embedded bus {bus}"
 
 
-async def require(db: Database, bus: Bus) -> None:
+def name(bus: Bus, relay: str) -> str:
+    """Of the bus and of who publishes to it: the outbox has a form for each."""
+    return f"{bus.identity} by CDC" if relay == "cdc" else bus.identity
+
+
+async def require(db: Database, name: str) -> None:
     """The first start notes its bus. Raises OtherBus."""
-    noted = await db.fetchval(CLAIM, bus.identity)
-    if noted != bus.identity:
+    noted = await db.fetchval(CLAIM, name)
+    if noted != name:
         raise OtherBus(
-            f"{db.service}: its messages are on {noted}, and ORDERHUB_BUS names {bus.identity}: run `orderhub migrate` with"
+            f"{db.service}: its messages are on {noted}, and ORDERHUB_BUS names {name}: run `orderhub migrate` with"
             " the new ORDERHUB_BUS, which makes sure that nothing is left on the other"
         )
 

@@ -15,7 +15,10 @@ from orderhub import topology
 from orderhub.buses import SENT, TAKEN
 from orderhub.checks.model import Check, Row, View
 
-WAITING_TO_LEAVE: Final = "select batch_id, topic, count from outbox order by batch_id"
+WAITING_TO_LEAVE: Final = """
+select batch_id, topic, count from outbox
+union all select split_part(ce_id, '.', 1)::uuid, topic, count(*)::int from outbox_events group by 1, 2
+"""
 SET_ASIDE: Final = """
 select topic, status, count(*) as messages from dead_letters where consumer = $1 and status <> 'done'
 group by topic, status
@@ -161,7 +164,12 @@ CHECKS: Final = (
     Check("messages.skipped", "what a consumer has confirmed stands in its inbox", nothing_is_skipped),
     _everywhere(
         "messages.outbox", "no message waits in an outbox for half a minute",
-        "select id, topic, count, created_at from outbox where created_at < $1::timestamptz - interval '30 seconds' order by id",
+        """
+        select * from (
+            select id, topic, count, created_at from outbox
+            union all select position, topic, 1, created_at from outbox_events
+        ) waiting where created_at < $1::timestamptz - interval '30 seconds' order by created_at, id
+        """,
         live_only=True,
     ),
     _everywhere(

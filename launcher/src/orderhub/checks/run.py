@@ -67,7 +67,7 @@ async def one_pass(reach: Reach, *, only: Sequence[str] = ()) -> list[Finding]:
 def _log(reach: Reach, connections: Mapping[str, Any]) -> Log:
     if not reach.kafka:
         return EmbeddedLog(connections[topology.BUS_DATABASE])
-    from orderhub_chassis.bus.kafka import Cluster
+    from orderhub_chassis.bus.kafka.cluster import Cluster
 
     from orderhub.checks.brokers import BrokersLog
 

@@ -1,8 +1,5 @@
 """The Kafka adapter: one Kafka record per message, its attributes as headers, partitions as topics.py says.
 
-`cluster` is where and how, `records` the form of a record, `producer` the relay's side, `member` a consumer's,
-`catalogue` makes and checks the topics, `bus` puts them together.
+`cluster` is where and how, `attributes` and `records` the form of a record, `producer` the relay's side, `member` a
+consumer's, `catalogue` makes and checks the topics, `bus` puts them together.
 """
-
-from orderhub_chassis.bus.kafka.bus import KafkaBus as KafkaBus
-from orderhub_chassis.bus.kafka.cluster import Cluster as Cluster

@@ -15,8 +15,8 @@ from typing import Any, Final
 import confluent_kafka as kafka
 
 from orderhub_chassis import messages
+from orderhub_chassis.bus.kafka.attributes import headers_of
 from orderhub_chassis.bus.kafka.cluster import Cluster, unavailable
-from orderhub_chassis.bus.kafka.records import headers_of
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.messages import OutboxBatch
 

@@ -1,0 +1,158 @@
+"""Debezium's connectors for `ORDERHUB_RELAY=cdc`: one per service's database, made from the tables as they are.
+
+The outbox event router takes a message's topic, partition, key, payload and attributes from the columns that the chassis
+writes, so that what it publishes is what the service's own relay would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from orderhub_chassis import cdc
+
+from orderhub import topology
+from orderhub.exits import Refused
+from orderhub.reach import Reach
+from orderhub.settings import Settings
+
+READY_SECONDS: Final = 60.0
+HEARTBEAT_MS: Final = 10_000
+CONVERTERS: Final[Mapping[str, str]] = {
+    "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+    "value.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
+    "header.converter": "org.apache.kafka.connect.storage.StringConverter",
+}
+ROUTER: Final[Mapping[str, str]] = {
+    "transforms": "outbox,spec,content",
+    "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
+    "transforms.outbox.table.field.event.id": "ce_id",
+    "transforms.outbox.table.field.event.key": "key",
+    "transforms.outbox.table.field.event.payload": "payload",
+    "transforms.outbox.table.fields.additional.placement": ",".join(
+        ["partition:partition", *(f"{name}:header" for name in cdc.COLUMNS)]
+    ),
+    "transforms.outbox.route.by.field": "topic",
+    "transforms.spec.type": "org.apache.kafka.connect.transforms.InsertHeader",
+    "transforms.spec.header": "ce_specversion",
+    "transforms.spec.value.literal": "1.0",
+    "transforms.content.type": "org.apache.kafka.connect.transforms.InsertHeader",
+    "transforms.content.header": "content-type",
+    "transforms.content.value.literal": "application/protobuf",
+}
+# A heartbeat is no message of ours: the routing must leave it alone.
+ONLY_EVENTS: Final[Mapping[str, str]] = {
+    f"transforms.{name}.predicate": "heartbeat" for name in ("outbox", "spec", "content")
+} | {
+    f"transforms.{name}.negate": "true" for name in ("outbox", "spec", "content")
+}  # fmt: skip
+SSL: Final = {
+    "require": "require",
+    "verify-ca": "verify-ca",
+    "verify-full": "verify-full",
+    "disable": "disable",
+}
+
+
+def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
+    """The connector of one service's database; `prefix` is that of the installation's topics."""
+    service = database.removeprefix("orderhub_")
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    heartbeats = f"{prefix}orderhub-heartbeat"
+    return {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "database.hostname": parts.hostname or "localhost",
+        "database.port": str(parts.port or 5432),
+        "database.user": unquote(parts.username or ""),
+        "database.password": unquote(parts.password or ""),
+        "database.dbname": database,
+        "database.sslmode": SSL.get(given.get("sslmode", ["prefer"])[0], "prefer"),
+        "plugin.name": "pgoutput",
+        "slot.name": cdc.slot_of(service),
+        "publication.name": cdc.slot_of(service),
+        "publication.autocreate.mode": "filtered",
+        "table.include.list": "public.outbox_events",
+        "topic.prefix": f"{prefix}orderhub.{service}",
+        "binary.handling.mode": "bytes",
+        "tombstones.on.delete": "false",
+        "skipped.operations": "u,d,t",
+        "snapshot.mode": "initial",
+        "heartbeat.interval.ms": str(HEARTBEAT_MS),
+        "topic.heartbeat.prefix": heartbeats,
+        "heartbeat.action.query": (
+            "insert into cdc_heartbeat values (1, now()) on conflict (id) do update set at = excluded.at"
+        ),
+        "predicates": "heartbeat",
+        "predicates.heartbeat.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "predicates.heartbeat.pattern": heartbeats.replace(".", "[.]") + ".*",
+        # One at a time and all of them acknowledged: nothing overtakes.
+        "producer.override.acks": "all",
+        "producer.override.enable.idempotence": "true",
+        "producer.override.max.in.flight.requests.per.connection": "5",
+        "errors.tolerance": "none",
+        **CONVERTERS,
+        **ROUTER,
+        **ONLY_EVENTS,
+        "transforms.outbox.route.topic.replacement": prefix + "${routedByValue}",
+    }  # fmt: skip
+
+
+def all_of(reach: Reach, prefix: str) -> dict[str, dict[str, str]]:
+    """Connector's name → its configuration, with the database's password."""
+    return {
+        f"{prefix}{database}": configuration(database, reach.dsn(database), prefix)
+        for database in topology.WITH_OUTBOX
+    }
+
+
+async def register(reach: Reach, settings: Settings) -> None:
+    """Make or update all connectors, and wait until each reads its log. Raises Refused."""
+    if settings.connect_url is None:
+        raise Refused(
+            "ORDERHUB_CONNECT_URL: is required with ORDERHUB_RELAY=cdc: the REST address of Kafka Connect"
+        )
+    if settings.database_url is None:
+        raise Refused(
+            "ORDERHUB_DATABASE_URL: is required with ORDERHUB_RELAY=cdc: a server with wal_level=logical that Kafka Connect"
+            " can reach"
+        )
+    wanted = all_of(reach, settings.kafka_prefix)
+    for name, config in wanted.items():
+        await asyncio.to_thread(_ask, settings.connect_url, f"connectors/{name}/config", config)
+    async with asyncio.timeout(READY_SECONDS):
+        for name in wanted:
+            await _until_running(settings.connect_url, name)
+
+
+async def _until_running(url: str, name: str) -> None:
+    while True:
+        tasks = (await asyncio.to_thread(_ask, url, f"connectors/{name}/status")).get("tasks", [])
+        if failed := [task["trace"] for task in tasks if task["state"] == "FAILED"]:
+            raise Refused(f"Kafka Connect: {name} failed: {failed[0].splitlines()[0]}")
+        if tasks and all(task["state"] == "RUNNING" for task in tasks):
+            return
+        await asyncio.sleep(0.2)
+
+
+def _ask(url: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    request = urllib.request.Request(
+        f"{url.rstrip('/')}/{path}", json.dumps(body).encode() if body else None,
+        {"Content-Type": "application/json"}, method="PUT" if body else "GET",
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == 404 and body is None:  # a connector that was just made
+            return {}
+        said = error.read().decode(errors="replace")[:500]
+        raise Refused(f"ORDERHUB_CONNECT_URL: Kafka Connect refused {path}: {said}") from error
+    except OSError as error:
+        raise Refused(f"ORDERHUB_CONNECT_URL: Kafka Connect cannot be reached: {error}") from error
