@@ -38,7 +38,7 @@ async def enter(reach: Reach) -> None:
         noted for noted in await asyncio.gather(*(_noted(reach, d) for d in topology.WITH_OUTBOX)) if noted
     }
     if former <= {name}:
-        return
+        return await _register(reach)
     left = await _left_behind(reach)
     if left or reach.live:
         raise Refused(
@@ -52,6 +52,16 @@ async def enter(reach: Reach) -> None:
     for database in topology.WITH_OUTBOX:
         async with connected(reach.dsn(database)) as connection:
             await identity.note(connection, name)
+    await _register(reach)
+
+
+async def _register(reach: Reach) -> None:
+    """With change data capture, who reads the log has to be there before the first message."""
+    chosen = settings.loaded()
+    if reach.kafka and chosen.relay == "cdc":
+        from orderhub import connectors
+
+        await connectors.register(reach, chosen)
 
 
 async def _identity(reach: Reach) -> str:

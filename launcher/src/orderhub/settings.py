@@ -10,6 +10,7 @@ from orderhub_chassis.settings import (
     KAFKA,
     PREFIX,
     BusUrl,
+    HttpUrl,
     KafkaSettings,
     PostgresUrl,
     RedisUrl,
@@ -43,6 +44,11 @@ class Settings(KafkaSettings):
     redis_url: RedisUrl | None = Field(None, description="A Redis to use instead of the embedded one.")
     bus: BusUrl | None = Field(
         None, description="kafka://host:port,… of brokers to use instead of the embedded bus."
+    )
+
+    connect_url: HttpUrl | None = Field(
+        None,
+        description="REST address of the Kafka Connect that runs Debezium's connectors, where ORDERHUB_RELAY is cdc.",
     )
 
     @property
