@@ -34,25 +34,26 @@ select topic, sum(messages)::bigint as messages from (
 async def enter(reach: Reach) -> None:
     """Raises Refused: the brokers are away or have other topics, or messages are still on the former bus."""
     name = await _identity(reach)
-    former = {
-        noted for noted in await asyncio.gather(*(_noted(reach, d) for d in topology.WITH_OUTBOX)) if noted
-    }
-    if former <= {name}:
-        return await _register(reach)
+    noted = await asyncio.gather(*(_noted(reach, database) for database in topology.WITH_OUTBOX))
+    if former := {one for one in noted if one} - {name}:
+        await _leave(reach, former, name)
+    await _register(reach)
+
+
+async def _leave(reach: Reach, former: set[str], name: str) -> None:
     left = await _left_behind(reach)
     if left or reach.live:
+        what = (
+            f"{left} are not taken yet: start with the former one, and stop when nothing is left"
+            if left
+            else "stop it first"
+        )
         raise Refused(
-            f"ORDERHUB_BUS: messages are on {', '.join(sorted(former - {name}))}, and it names {name} now: "
-            + (
-                f"{left} are not taken yet: start with the former one, and stop when nothing is left"
-                if left
-                else "stop it first"
-            )
+            f"ORDERHUB_BUS: messages are on {', '.join(sorted(former))}, and it names {name} now: {what}"
         )
     for database in topology.WITH_OUTBOX:
         async with connected(reach.dsn(database)) as connection:
             await identity.note(connection, name)
-    await _register(reach)
 
 
 async def _register(reach: Reach) -> None:
