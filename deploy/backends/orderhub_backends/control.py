@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from . import fetch, pins, processes
 from .errors import NotReady, Refused
 from .parts import PARTS
 from .places import Places, write_private
-from .processes import Identity, Program
+from .processes import Identity, Program, Running
 from .room import Address, Part, Plan, Room
 
 CLUSTER_SECONDS = 60.0
-Processes = dict[str, dict[str, Identity]]
+RESTART_SECONDS = 0.5
+Notes = dict[str, dict[str, Running]]
 
 
 @dataclass(frozen=True)
@@ -63,31 +64,29 @@ class Backends:
 
     def kill(self, name: str) -> None:
         """`name` is a part or one of its programs (kafka-2); it is gone at return, and its data stay."""
-        with self._program(name) as (_, found):
-            for _, process in found:
-                processes.kill(process)
+        with self.places.one_at_a_time():
+            for running in self._found(name)[1].values():
+                processes.kill(running.process)
 
     def stop(self, name: str) -> None:
-        with self._program(name) as (_, found):
-            processes.stop_all(found)
+        with self.places.one_at_a_time():
+            processes.stop_all(list(self._found(name)[1].values()))
 
     def start(self, name: str, *, wait: bool = True) -> None:
         """On the same data and port as before. `wait=False` for one member of a cluster that is no quorum yet."""
-        with self._program(name) as (part, found):
-            if any(processes.is_alive(process) for _, process in found):
+        with self.places.one_at_a_time():
+            part, found = self._found(name)
+            if any(running.is_alive() for running in found.values()):
                 raise Refused(f"{name} is running")
-            for program, _ in found:
-                self._note(part.name, {program.name: processes.launch(program, self._log(program))})
-            for program, _ in found if wait else []:
-                self._wait(part.name, program)
+            programs = [program for program in self._planned(part).programs if program.name in found]
+            for program in programs:
+                self._launch(part, program)
+            for program in programs if wait else []:
+                self._wait(part, program)
 
     def is_running(self, name: str) -> bool:
-        """Whether every process of the part, or the one named, is there."""
-        found = [self._noted().get(name, {})] if name in self.parts else self._noted().values()
-        wanted = [
-            process for programs in found for one, process in programs.items() if name in (one, *self.parts)
-        ]
-        return bool(wanted) and all(processes.is_alive(process) for process in wanted)
+        """Whether every process of the part, or the one named, is there. Raises Refused when it was never started."""
+        return all(running.is_alive() for running in self._found(name)[1].values())
 
     def install(self, names: Sequence[str] = ()) -> None:
         for part in self.with_needs(names):
@@ -135,28 +134,34 @@ class Backends:
             address = self._addresses()[part.name]
             return Line(part.name, self.version(part.name), "running already", address)
         plan = self._planned(part)
-        # Noted with the address before anything is ready: `down` has to find what did not come up.
+        # Noted before anything is ready: `down` has to find what did not come up.
         self._note_address(part.name, plan.address)
         for program in plan.programs:
-            if not (program.name in noted and processes.is_alive(noted[program.name])):
-                self._note(part.name, {program.name: processes.launch(program, self._log(program))})
+            if not (program.name in noted and noted[program.name].is_alive()):
+                self._launch(part, program)
         for program in plan.programs:
-            self._wait(part.name, program)
+            self._wait(part, program)
         self._wait_whole(part.name, plan)
         return Line(part.name, self.version(part.name), "started", plan.address, time.monotonic() - begin)
 
-    def _wait(self, part: str, program: Program) -> None:
+    def _launch(self, part: Part, program: Program) -> None:
+        running = processes.launch(program, self.places.log(program.name))
+        noted = self._noted()
+        noted[part.name] = {**noted.get(part.name, {}), program.name: running}
+        self._write_noted(noted)
+
+    def _wait(self, part: Part, program: Program) -> None:
         for attempt in range(program.restarts + 1):
-            process = self._noted()[part][program.name]
+            running = self._noted()[part.name][program.name]
             try:
-                processes.wait_ready(program, process, self._log(program))
+                processes.wait_ready(program, running.process, self.places.log(program.name))
             except Refused:
-                if processes.is_alive(process) or attempt == program.restarts:
+                if running.is_alive() or attempt == program.restarts:
                     raise
-                time.sleep(0.5)
-                self._note(part, {program.name: processes.launch(program, self._log(program))})
             else:
                 return
+            time.sleep(RESTART_SECONDS)
+            self._launch(part, program)
 
     def _wait_whole(self, name: str, plan: Plan) -> None:
         until = time.monotonic() + CLUSTER_SECONDS
@@ -165,55 +170,41 @@ class Backends:
                 return plan.ready()
             except (NotReady, OSError) as problem:
                 if time.monotonic() > until:
-                    logs = "".join(processes.tail(self._log(program)) for program in plan.programs)
+                    logs = "".join(processes.tail(self.places.log(program.name)) for program in plan.programs)
                     raise Refused(f"{name} is not ready as a whole: {problem}{logs}") from problem
             time.sleep(processes.POLL_SECONDS)
 
     def _down(self, name: str, keep: bool) -> Line:
-        part, noted = self.parts[name], self._noted()[name]
-        plan = self._planned(part)
-        known = {program.name: program for program in plan.programs}
-        processes.stop_all([(known[program], process) for program, process in noted.items()])
+        processes.stop_all(list(self._noted()[name].values()))
         if not keep:
             shutil.rmtree(self.places.run(name))
         self._forget(name)
         return Line(name, self.version(name), "stopped", {})
 
-    @contextmanager
-    def _program(self, name: str) -> Iterator[tuple[Part, list[tuple[Program, Identity]]]]:
-        with self.places.one_at_a_time():
-            for part_name, noted in self._noted().items():
-                if name == part_name or name in noted:
-                    part = self.parts[part_name]
-                    programs = {program.name: program for program in self._planned(part).programs}
-                    wanted = noted if name == part_name else [name]
-                    yield part, [(programs[one], noted[one]) for one in wanted]
-                    return
-            known = [one for noted in self._noted().values() for one in noted]
-            raise Refused(f"{name} was not started; started are {', '.join(known) or 'none'}")
-
-    def _log(self, program: Program) -> Path:
-        return self.places.log(program.name)
+    def _found(self, name: str) -> tuple[Part, dict[str, Running]]:
+        """The part of that name with all its programs, or the part of that program with it alone."""
+        noted = self._noted()
+        for part, programs in noted.items():
+            if name == part:
+                return self.parts[part], programs
+            if name in programs:
+                return self.parts[part], {name: programs[name]}
+        known = ", ".join(one for programs in noted.values() for one in programs)
+        raise Refused(f"{name} was not started; started are {known or 'none'}")
 
     # --- notes ----------------------------------------------------------------------------------------------------
 
-    def _noted(self) -> Processes:
+    def _noted(self) -> Notes:
         path = self.places.processes
         raw: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text()) if path.exists() else {}
         return {
-            part: {name: Identity(int(one["pid"]), one["started"]) for name, one in programs.items()}
-            for part, programs in raw.items()
+            part: {name: _running(one) for name, one in programs.items()} for part, programs in raw.items()
         }
 
     def _addresses(self) -> dict[str, Address]:
         path = self.places.running
         found: dict[str, Address] = json.loads(path.read_text()) if path.exists() else {}
         return found
-
-    def _note(self, part: str, started: Mapping[str, Identity]) -> None:
-        noted = self._noted()
-        noted[part] = {**noted.get(part, {}), **started}
-        self._write_noted(noted)
 
     def _note_address(self, part: str, address: Address) -> None:
         self._write_addresses({**self._addresses(), part: dict(address)})
@@ -222,23 +213,32 @@ class Backends:
         self._write_noted({name: noted for name, noted in self._noted().items() if name != part})
         self._write_addresses({name: one for name, one in self._addresses().items() if name != part})
 
-    def _write_noted(self, noted: Processes) -> None:
-        raw = {
-            part: {name: {"pid": str(one.pid), "started": one.started} for name, one in programs.items()}
-            for part, programs in noted.items()
-        }
+    def _write_noted(self, noted: Notes) -> None:
+        raw = {part: {name: _text(one) for name, one in programs.items()} for part, programs in noted.items()}
         write_private(self.places.processes, json.dumps(raw, indent=1))
 
     def _write_addresses(self, addresses: Mapping[str, Address]) -> None:
         write_private(self.places.running, json.dumps(addresses, indent=1))
 
 
-def _state(noted: Mapping[str, Identity]) -> str:
-    alive = sum(processes.is_alive(process) for process in noted.values())
-    if not alive:
-        return "stopped" if not noted else "not running"
-    return "running" if alive == len(noted) else f"{alive} of {len(noted)} running"
+def _text(running: Running) -> dict[str, str]:
+    return {
+        "pid": str(running.process.pid),
+        "started": running.process.started,
+        "stop_signal": running.stop_signal.name,
+        "grace_seconds": str(running.grace_seconds),
+    }
 
 
-def summary(lines: Iterable[Line]) -> str:
-    return ", ".join(f"{line.name} {line.seconds:.1f} s" for line in lines)
+def _running(text: Mapping[str, str]) -> Running:
+    process = Identity(int(text["pid"]), text["started"])
+    return Running(process, signal.Signals[text["stop_signal"]], float(text["grace_seconds"]))
+
+
+def _state(noted: Mapping[str, Running]) -> str:
+    if not noted:
+        return "stopped"
+    alive = sum(running.is_alive() for running in noted.values())
+    if alive == len(noted):
+        return "running"
+    return f"{alive} of {len(noted)} running" if alive else "not running"

@@ -91,6 +91,15 @@ def bring_maven(pin: Maven, folder: Path, cache: Path) -> None:
         if path.name.endswith(ARCHIVES):
             unpack(path, folder)
             path.unlink()
+    if pin.finish:
+        program, *arguments = pin.finish
+        java_home = str(Path(machine.java()).resolve().parent.parent)
+        machine.run(
+            [str(folder / program), *arguments],
+            what=f"{program} of {pin.name}",
+            cwd=folder,
+            environment={"JAVA_HOME": java_home},
+        )
 
 
 def check_files(folder: Path, sha256: Mapping[str, str]) -> None:

@@ -20,7 +20,8 @@ FILE = Path(__file__).resolve().parent.parent / "versions.toml"
 class Maven:
     """`artifacts` in Maven's coordinates; `sha256` names every file that they bring, and no other may come.
 
-    `transitive` is false for archives, which hold what they need. Archives are unpacked.
+    `transitive` is false for archives, which hold what they need. Archives are unpacked, and `finish` is a command
+    that is run there afterwards, its program a path within.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Maven:
     artifacts: tuple[str, ...]
     sha256: Mapping[str, str]
     transitive: bool = True
+    finish: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _maven(name: str, table: Mapping[str, Any]) -> Maven:
         tuple(table["artifacts"]),
         dict(table["sha256"]),
         transitive=bool(table.get("transitive", True)),
+        finish=tuple(table.get("finish", ())),
     )
 
 

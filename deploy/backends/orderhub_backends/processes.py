@@ -56,6 +56,18 @@ class Identity:
     started: str
 
 
+@dataclass(frozen=True)
+class Running:
+    """What is noted of a program: all that it takes to end it, also when nothing of its installation is left."""
+
+    process: Identity
+    stop_signal: signal.Signals
+    grace_seconds: float
+
+    def is_alive(self) -> bool:
+        return is_alive(self.process)
+
+
 def identity(pid: int) -> Identity:
     return Identity(pid, _started(pid))
 
@@ -91,7 +103,7 @@ def send(process: Identity, number: signal.Signals) -> bool:
     return True
 
 
-def launch(program: Program, log: Path) -> Identity:
+def launch(program: Program, log: Path) -> Running:
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log.touch(mode=0o600)
     run = subprocess.run(
@@ -102,7 +114,7 @@ def launch(program: Program, log: Path) -> Identity:
         text=True,
         check=True,
     )
-    return identity(int(run.stdout))
+    return Running(identity(int(run.stdout)), program.stop_signal, program.grace_seconds)
 
 
 def wait_ready(program: Program, process: Identity, log: Path) -> None:
@@ -136,15 +148,15 @@ def tail(log: Path) -> str:
     return f"; the end of its log {log}:\n{said}"
 
 
-def stop_all(running: Sequence[tuple[Program, Identity]]) -> None:
+def stop_all(running: Sequence[Running]) -> None:
     """Asks all of them at once, as members of a cluster may wait for each other, and kills who is still there."""
-    for program, process in running:
-        send(process, program.stop_signal)
-    until = time.monotonic() + max((program.grace_seconds for program, _ in running), default=0.0)
-    while time.monotonic() < until and any(is_alive(process) for _, process in running):
+    for one in running:
+        send(one.process, one.stop_signal)
+    until = time.monotonic() + max((one.grace_seconds for one in running), default=0.0)
+    while time.monotonic() < until and any(one.is_alive() for one in running):
         time.sleep(POLL_SECONDS)
-    for _, process in running:
-        kill(process)
+    for one in running:
+        kill(one.process)
 
 
 def kill(process: Identity) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..room import Part
-from . import kafka, peers, postgres, redis
+from . import connect, kafka, keycloak, peers, postgres, redis, watching
 
 PARTS: dict[str, Part] = {
     part.name: part
@@ -15,5 +15,13 @@ PARTS: dict[str, Part] = {
         postgres.PGBOUNCER,
         peers.STRIPE_MOCK,
         peers.TOXIPROXY,
+        keycloak.KEYCLOAK,
+        kafka.KAFKA_SECURE,
+        connect.CONNECT,
+        watching.JAEGER,
+        watching.ALERTMANAGER,
+        watching.POSTGRES_EXPORTER,
+        watching.REDIS_EXPORTER,
+        watching.PROMETHEUS,
     )
 }

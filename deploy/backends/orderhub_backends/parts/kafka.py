@@ -7,12 +7,15 @@ import uuid
 from pathlib import Path
 
 from .. import machine, probes
+from ..certificates import certificate
 from ..processes import Program
 from ..room import LOOPBACK, Part, Plan, Room, properties
 from .jvm import java
 
 NODES = (1, 2, 3)
 HEAP_MEGABYTES = 384
+USER, SCRAM = "orderhub", "SCRAM-SHA-512"
+LOGIN = 'org.apache.kafka.common.security.scram.ScramLoginModule required username="{}" password="{}";'
 # What tests need to be quick, and what nobody should meet for the first time in production: replication for real, no
 # topic by accident.
 FOR_TESTS = {
@@ -107,4 +110,43 @@ def _cluster(room: Room) -> Plan:
     )
 
 
+def _secure(room: Room) -> Plan:
+    """Who talks to it, itself included, does so over TLS and with a password."""
+    port, controller, password = room.port("kafka-secure"), room.port("controller"), room.secret("password")
+    tls = certificate(room)
+    keys = room.write("tls/keystore.pem", tls.key.read_text() + tls.chain.read_text())
+    client = f"SASL_SSL://{LOOPBACK}:{port}"
+    values: dict[str, object] = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{client},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": client,
+        "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "SASL_SSL",
+        "sasl.enabled.mechanisms": SCRAM,
+        "sasl.mechanism.inter.broker.protocol": SCRAM,
+        f"listener.name.sasl_ssl.{SCRAM.lower()}.sasl.jaas.config": LOGIN.format(USER, password),
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": keys,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": tls.ca,
+        "log.dirs": room.folder / "data-1",
+        **replicated(1, 1),
+        **FOR_TESTS,
+    }
+    configuration = room.write("kafka-secure.properties", properties(values))
+    formatted(room, 1, configuration, "--add-scram", f"{SCRAM}=[name={USER},password={password}]")
+    program = Program(
+        "kafka-secure",
+        [*java(room.pins["kafka"] / "files", HEAP_MEGABYTES), "kafka.Kafka", str(configuration)],
+        ready=probes.kafka_secure(port, tls.ca),
+        grace_seconds=10.0,
+    )
+    address = {"servers": f"{LOOPBACK}:{port}", "ca": str(tls.ca), "user": USER, "password": password}
+    return Plan([program], address)
+
+
 KAFKA = Part("kafka", ("kafka",), _cluster)
+KAFKA_SECURE = Part("kafka-secure", ("kafka",), _secure)
