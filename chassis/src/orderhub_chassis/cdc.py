@@ -29,7 +29,7 @@ from unnest($2::text[], $3::int[], $4::text[], $5::bytea[], {", ".join(f"${i + 6
     as u (t, n, k, p, {", ".join(f"h{i}" for i in range(len(COLUMNS)))})
 """
 SLOT: Final = """
-select wal_status, confirmed_flush_lsn, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint as behind
+select active, wal_status, confirmed_flush_lsn, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint as behind
 from pg_replication_slots where slot_name = $1
 """
 SWEPT_AT_ONCE: Final = 10_000
@@ -91,6 +91,10 @@ class Sweeper:
             raise Unavailable(
                 f"{self._db.service}: the replication slot {self._slot} is lost: what it had still to read is gone from the"
                 " log (max_slot_wal_keep_size); see docs/operations.md"
+            )
+        if not slot["active"]:
+            raise Unavailable(
+                f"{self._db.service}: nobody reads the replication slot {self._slot}: look at its connector"
             )
         swept = await self._db.execute(SWEEP, slot["confirmed_flush_lsn"], SWEPT_AT_ONCE)
         return swept != "INSERT 0 0"

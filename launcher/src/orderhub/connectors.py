@@ -23,9 +23,13 @@ from orderhub.settings import Settings
 
 READY_SECONDS: Final = 60.0
 HEARTBEAT_MS: Final = 10_000
+HEARTBEAT: Final = "orderhub-heartbeat"
 CONVERTERS: Final[Mapping[str, str]] = {
     "key.converter": "org.apache.kafka.connect.storage.StringConverter",
-    "value.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
+    # A payload goes as it is; the heartbeats, which are no bytes, as JSON.
+    "value.converter": "io.debezium.converters.BinaryDataConverter",
+    "value.converter.delegate.converter.type": "org.apache.kafka.connect.json.JsonConverter",
+    "value.converter.delegate.converter.type.schemas.enable": "false",
     "header.converter": "org.apache.kafka.connect.storage.StringConverter",
 }
 ROUTER: Final[Mapping[str, str]] = {
@@ -64,7 +68,7 @@ def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
     service = database.removeprefix("orderhub_")
     parts = urlsplit(url)
     given = parse_qs(parts.query)
-    heartbeats = f"{prefix}orderhub-heartbeat"
+    heartbeats = f"{prefix}{HEARTBEAT}"
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
@@ -84,11 +88,14 @@ def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
         "tombstones.on.delete": "false",
         "skipped.operations": "u,d,t",
         "snapshot.mode": "initial",
+        "poll.interval.ms": "10",
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
         "topic.heartbeat.prefix": heartbeats,
-        "heartbeat.action.query": (
-            "insert into cdc_heartbeat values (1, now()) on conflict (id) do update set at = excluded.at"
-        ),
+        "topic.creation.default.replication.factor": "-1",
+        "topic.creation.default.partitions": "1",
+        # What is read by nobody moves the slot of a database in which nothing else happens.
+        "heartbeat.action.query": f"select pg_logical_emit_message(false, '{HEARTBEAT}', '')",
+        "message.prefix.exclude.list": HEARTBEAT,
         "predicates": "heartbeat",
         "predicates.heartbeat.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
         "predicates.heartbeat.pattern": heartbeats.replace(".", "[.]") + ".*",
@@ -126,29 +133,37 @@ async def register(reach: Reach, settings: Settings) -> None:
     wanted = all_of(reach, settings.kafka_prefix)
     for name, config in wanted.items():
         await asyncio.to_thread(_ask, settings.connect_url, f"connectors/{name}/config", config)
-    async with asyncio.timeout(READY_SECONDS):
-        for name in wanted:
-            await _until_running(settings.connect_url, name)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + READY_SECONDS
+    for name in wanted:
+        while (trouble := await asyncio.to_thread(_trouble, settings.connect_url, name)) is not None:
+            if loop.time() > deadline:
+                raise Refused(f"Kafka Connect: {name} does not run after {READY_SECONDS:.0f} s: {trouble}")
+            await asyncio.sleep(0.5)
 
 
-async def _until_running(url: str, name: str) -> None:
-    while True:
-        tasks = (await asyncio.to_thread(_ask, url, f"connectors/{name}/status")).get("tasks", [])
-        if failed := [task["trace"] for task in tasks if task["state"] == "FAILED"]:
-            raise Refused(f"Kafka Connect: {name} failed: {failed[0].splitlines()[0]}")
-        if tasks and all(task["state"] == "RUNNING" for task in tasks):
-            return
-        await asyncio.sleep(0.2)
+def _trouble(url: str, name: str) -> str | None:
+    """Why the connector does not run yet; a task that has failed is started again, as it may have failed before."""
+    tasks = _ask(url, f"connectors/{name}/status").get("tasks", [])
+    failed = [task["trace"] for task in tasks if task["state"] == "FAILED"]
+    if failed:
+        _ask(url, f"connectors/{name}/restart?includeTasks=true&onlyFailed=true", {})
+        return "; ".join(line for line in failed[0].splitlines() if not line.startswith("\t"))
+    if tasks and all(task["state"] == "RUNNING" for task in tasks):
+        return None
+    return ", ".join(task["state"] for task in tasks) or "it has no task"
 
 
 def _ask(url: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    """A GET; with a body a PUT, or a POST where it is empty."""
+    method = "GET" if body is None else "PUT" if body else "POST"
     request = urllib.request.Request(
         f"{url.rstrip('/')}/{path}", json.dumps(body).encode() if body else None,
-        {"Content-Type": "application/json"}, method="PUT" if body else "GET",
+        {"Content-Type": "application/json"}, method=method,
     )  # fmt: skip
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
         if error.code == 404 and body is None:  # a connector that was just made
             return {}

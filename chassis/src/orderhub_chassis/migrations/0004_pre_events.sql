@@ -24,9 +24,3 @@ create table outbox_events (
     created_at timestamptz not null
 );
 alter table outbox_events alter column payload set storage external;
-
--- Debezium writes here now and then, so that the slot of a database in which nothing happens does not hold back the log.
-create table cdc_heartbeat (
-    id int primary key check (id = 1),
-    at timestamptz not null
-);
