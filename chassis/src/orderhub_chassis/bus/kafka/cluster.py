@@ -67,7 +67,7 @@ class Cluster:
     def client(self, name: str, **more: Any) -> dict[str, Any]:
         """Options of any client."""
         return {
-            "bootstrap.servers": self.servers, "client.id": name, "logger": _Lines(), "log.connection.close": False,
+            "bootstrap.servers": self.servers, "client.id": name, "logger": _Lines(), "log_level": 3, "log.connection.close": False,
             **RECONNECT_MS, **self.options, **more,
         }  # fmt: skip
 
