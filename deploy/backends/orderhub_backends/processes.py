@@ -44,7 +44,7 @@ class Program:
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = 20.0
-    within_seconds: float = 120.0
+    within_seconds: float = 300.0
     restarts: int = 0  # how often it may end before it is ready: what a predecessor held may not be free yet
 
 
