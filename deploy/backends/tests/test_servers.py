@@ -51,7 +51,8 @@ def produced(settings: dict[str, Any], topic: str, count: int) -> list[str]:
 
 def made_topic(settings: dict[str, Any]) -> str:
     topic = f"tool.{uuid4().hex}"
-    AdminClient(settings).create_topics([NewTopic(topic, 3)])[topic].result(SECONDS)
+    admin = AdminClient(settings)  # held: with the client its pending answers go
+    admin.create_topics([NewTopic(topic, 3)])[topic].result(SECONDS)
     return topic
 
 
