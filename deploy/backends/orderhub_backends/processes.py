@@ -20,7 +20,8 @@ POLL_SECONDS = 0.1
 KILL_SECONDS = 15.0
 TAIL_LINES = 25
 # As root: a user without rights for servers that refuse to be root, with the one capability that lets it pass through
-# the private folders above a checkout.
+# the private folders above a checkout. access(2), by which PostgreSQL looks for its own programs, would leave that one
+# out for anybody but root unless the last switch were set.
 AS_NOBODY = (
     "setpriv",
     "--reuid=nobody",
@@ -28,6 +29,7 @@ AS_NOBODY = (
     "--clear-groups",
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
+    "--securebits=+no_setuid_fixup",
 )
 # In the background of a shell that ends at once: nobody of ours has to bury it, and it has a session of its own.
 DETACHED = 'setsid "$@" </dev/null >>"$ORDERHUB_LOG" 2>&1 & echo $!'
@@ -44,7 +46,7 @@ class Program:
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = 20.0
-    within_seconds: float = 120.0
+    within_seconds: float = 300.0
     restarts: int = 0  # how often it may end before it is ready: what a predecessor held may not be free yet
 
 

@@ -29,7 +29,7 @@ def _plan(room: Room) -> Plan:
         argv,
         ready=probes.http_says(port, f"/realms/{realm}/.well-known/openid-configuration", f"{url}/realms"),
         environment={"KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN, "KC_BOOTSTRAP_ADMIN_PASSWORD": password},
-        within_seconds=240,
+        within_seconds=600,
     )
     address = {"url": url, "realm": realm, "issuer": f"{url}/realms/{realm}"}
     return Plan([program], {**address, "user": ADMIN, "password": password})
@@ -50,7 +50,7 @@ def _imported(folder: Path) -> str:
     """Copies the realms of the project and returns the name of the first; "master", which is always there, for none."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    realms = sorted(REALMS.glob("*.json"))
+    realms = sorted(REALMS.glob("*-realm.json"))
     for path in realms:
         shutil.copyfile(path, folder / path.name)
     return str(json.loads(realms[0].read_text())["realm"]) if realms else "master"

@@ -66,8 +66,11 @@ def _redis_exporter(room: Room) -> Plan:
 def _alertmanager(room: Room) -> Plan:
     port = room.port("alertmanager")
     configuration = room.write("alertmanager.yml", "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    argv = [_debian(room, "alertmanager", "prometheus-alertmanager")]
-    argv += [f"--config.file={configuration}", f"--storage.path={room.subfolder('data')}"]
+    argv = [
+        str(room.pins["alertmanager"] / "bin" / "alertmanager"),
+        f"--config.file={configuration}",
+        f"--storage.path={room.subfolder('data')}",
+    ]
     argv += [f"--web.listen-address={LOOPBACK}:{port}", "--cluster.listen-address="]
     program = Program("alertmanager", argv, probes.http_says(port, "/api/v2/status", '"uptime"'))
     return Plan([program], {"url": _url(port)})
