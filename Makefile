@@ -6,11 +6,14 @@ SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tool
 WORKERS ?= 2
 PORT ?=
 ARGS ?=
+PROFILE ?= core
+COMPOSE = docker compose --file deploy/compose.yaml --profile $(PROFILE)
 
 .PHONY: help up test check test-full proto migrate bench lint format clean venv
+.PHONY: compose-up compose-down compose-logs compose-ps compose-fresh
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: venv ## Install what is missing and run the whole product here (PORT=8081 for another port, ARGS="…")
 	@./orderhub up $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -39,6 +42,22 @@ lint: venv ## Style alone
 
 format: venv ## Put the code into the common style
 	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .
+
+compose-up: ## The whole product in containers (PROFILE=core, observability or all); secrets are made once
+	@python3 deploy/env.py && $(COMPOSE) up --build --detach $(ARGS)
+
+compose-down: ## Stop the containers; the data stays (ARGS=--volumes removes it)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down $(ARGS)
+
+compose-logs: ## What the containers say, as it comes (ARGS=orders for one of them)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' logs --follow --tail 100 $(ARGS)
+
+compose-ps: ## Which containers run, and how they are
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' ps --all $(ARGS)
+
+compose-fresh: ## Stop, remove all data of the containers, and start anew (the secrets stay)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down --volumes --remove-orphans
+	@$(MAKE) --no-print-directory compose-up
 
 clean: ## Remove what can be made again: .venv, caches, tools (never the data)
 	@rm -rf .venv .orderhub/tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -110,6 +110,9 @@ def slim(folder: Path) -> None:
     for name in ("activate", "activate.*", "deactivate.bat", "pydoc.bat", "activate_this.py"):
         for path in (folder / "bin").glob(name):
             path.unlink()
+    # uv's own marks; its lock would be the one file that anybody may write to.
+    for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_start(folder: Path, module: str) -> None:
