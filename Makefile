@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools)
+SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools deploy/docker deploy/env.py)
 WORKERS ?= 2
 PORT ?=
 ARGS ?=

@@ -16,7 +16,6 @@ from orderhub.settings import settings_of
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import ServiceSettings
 
-
 pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("chart")]
 
 CHART = compose.DEPLOY / "helm" / "orderhub"
@@ -52,7 +51,9 @@ def manifests(request: pytest.FixtureRequest, all_manifests: dict[str, list[Mani
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     """By component, or by name where there is none."""
     found = [manifest for manifest in manifests if manifest["kind"] == kind]
-    return {m["metadata"]["labels"].get("app.kubernetes.io/component", m["metadata"]["name"]): m for m in found}
+    return {
+        m["metadata"]["labels"].get("app.kubernetes.io/component", m["metadata"]["name"]): m for m in found
+    }
 
 
 def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
@@ -63,7 +64,9 @@ def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
 
 @pytest.mark.parametrize("values", SETS)
 def test_helm_finds_nothing_to_complain_about(values: str) -> None:
-    run = helm("lint", "--strict", "--kube-version", "1.34.0", str(CHART), "--values", str(VALUES / f"{values}.yaml"))
+    run = helm(
+        "lint", "--strict", "--kube-version", "1.34.0", str(CHART), "--values", str(VALUES / f"{values}.yaml")
+    )
     assert run.returncode == 0, run.stdout
     assert "[WARNING]" not in run.stdout
 
@@ -146,7 +149,9 @@ def test_every_value_is_known(tmp_path: Path) -> None:
         ("{secrets: {existingSecret: x}, logLevel: loud}", "logLevel"),
     ):
         (tmp_path / "values.yaml").write_text(wrong)
-        run = helm("template", "x", str(CHART), "--kube-version", "1.34.0", "--values", str(tmp_path / "values.yaml"))
+        run = helm(
+            "template", "x", str(CHART), "--kube-version", "1.34.0", "--values", str(tmp_path / "values.yaml")
+        )
         assert run.returncode != 0, wrong
         assert said in run.stderr, run.stderr
 
@@ -213,7 +218,8 @@ def is_secret(service: str, variable: str) -> bool:
         return "URL" in variable or "BUS" in variable or "KEY" in variable
     fields = chassis.variables(settings_of(service))
     return any(
-        chassis.is_secret(info) and variable in (own, f"ORDERHUB_{field}".upper()) for field, own, info in fields
+        chassis.is_secret(info) and variable in (own, f"ORDERHUB_{field}".upper())
+        for field, own, info in fields
     )
 
 
@@ -229,7 +235,9 @@ def test_addresses_are_services_of_this_release(manifests: list[Manifest]) -> No
             seen += 1
     assert seen >= 6
     for name, service in of_kind(manifests, "Service").items():
-        open_ = {port["name"]: port["containerPort"] for port in pods(manifests)[name]["containers"][0]["ports"]}
+        open_ = {
+            port["name"]: port["containerPort"] for port in pods(manifests)[name]["containers"][0]["ports"]
+        }
         assert {row["targetPort"] for row in service["spec"]["ports"]} == open_.keys()
         own = image.get(f"ORDERHUB_{name.upper()}_PORT", "")
         assert {key: str(number) for key, number in open_.items()} == ({"http": own} if own else bound)
@@ -263,7 +271,11 @@ def test_every_container_has_limits_and_every_service_probes(manifests: list[Man
         if name == "migrate":
             continue
         ports = {port["name"] for port in container["ports"]}
-        for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        for probe, path in (
+            ("startupProbe", "/livez"),
+            ("livenessProbe", "/livez"),
+            ("readinessProbe", "/readyz"),
+        ):
             asked = container[probe]["httpGet"]
             assert asked["path"] == path, name
             assert asked["port"] in ports, name
@@ -309,7 +321,9 @@ def test_nothing_is_let_through_that_is_not_named(all_manifests: dict[str, list[
     for name, spec in found.items():
         for rule in (*spec.get("ingress", []), *spec.get("egress", [])):
             assert rule.get("ports"), f"{name} opens all ports"
-            assert "from" in rule or "to" in rule or name == "shop-orderhub-names", f"{name} opens to everybody"
+            assert "from" in rule or "to" in rule or name == "shop-orderhub-names", (
+                f"{name} opens to everybody"
+            )
 
 
 def test_whoever_is_called_lets_the_caller_in_and_the_caller_is_let_out(
@@ -338,7 +352,9 @@ def allows(rules: list[Manifest], side: str, component: str, port: int) -> bool:
     )
 
 
-def test_only_those_reach_a_server_whom_a_secret_leads_there(all_manifests: dict[str, list[Manifest]]) -> None:
+def test_only_those_reach_a_server_whom_a_secret_leads_there(
+    all_manifests: dict[str, list[Manifest]],
+) -> None:
     """postgres 5432, redis 6380 and kafka 9093 of the production values, by what each container is told."""
     manifests = all_manifests["production"]
     found = policies(manifests)

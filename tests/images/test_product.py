@@ -148,7 +148,9 @@ def test_the_health_check_of_each_image_says_what_readyz_says(
 ) -> None:
     for service, (made, _) in product.items():
         check = engine.configuration(f"localhost/orderhub/{service}:test")["Healthcheck"]["Test"][1:]
-        assert (run := made.run(*check, env=variables)).returncode == 0, f"{service}: {run.stdout}{run.stderr}"
+        assert (run := made.run(*check, env=variables)).returncode == 0, (
+            f"{service}: {run.stdout}{run.stderr}"
+        )
         nowhere = {name: "1" for name in variables if name.endswith("_PORT")}
         assert made.run(*check, env={**variables, **nowhere}).returncode == 1, service
 
@@ -206,6 +208,7 @@ def test_nothing_is_written_into_the_root_and_sigterm_ends_it_cleanly(
 def files_above(made: Container) -> list[Path]:
     """Files of the container's own layer, beside that of the overlay which shows all of them."""
     layer = made.root.parent / "diff"
+    assert layer.is_dir()
     return [path.relative_to(layer) for path in layer.rglob("*") if not path.is_dir()]
 
 
