@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import json
 import secrets
 import subprocess
 import time
@@ -15,7 +17,8 @@ import engine
 import httpx
 import pytest
 from engine import Container, Running
-from orderhub import demo, embedded, environment, home, ports, probe, topology
+from orderhub import embedded, environment, home, ports, probe, topology
+from orderhub.exits import Exit
 from shop import SETTLED, an_order
 
 pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("images")]
@@ -114,7 +117,7 @@ def product(
             stack.callback(running.stop)
             started[service] = made, running
         for service, (_, running) in started.items():
-            running.until(lambda url=door(chosen, service): is_ready(url), READY_SECONDS)
+            running.until(functools.partial(is_ready, door(chosen, service)), READY_SECONDS)
         yield started
 
 
@@ -155,19 +158,23 @@ def test_the_health_check_of_each_image_says_what_readyz_says(
         assert made.run(*check, env={**variables, **nowhere}).returncode == 1, service
 
 
-async def test_an_order_is_confirmed_through_the_images(
-    product: dict[str, tuple[Container, Running]],
-    place: home.Home,
-    chosen: environment.Ports,
-    postgres: embedded.Postgres,
-) -> None:
-    from orderhub import gateway
+@pytest.fixture(scope="module")
+def customer(
+    product: dict[str, tuple[Container, Running]], operator: Container, operator_variables: dict[str, str]
+) -> dict[str, str]:
+    """A demo user, brought in with vendors and catalogue by the operator's image; it told the password once."""
+    run = operator.run("/opt/orderhub/bin/start", "seed", "--demo", "--json", env=operator_variables)
+    assert run.returncode == 0, run.stderr
+    users: dict[str, dict[str, str]] = json.loads(run.stdout.splitlines()[0])["users"]
+    return users["customer"]
 
-    await demo.set_up(place, chosen, first_time=True)
-    known = gateway.credentials(place, "customer")
+
+async def test_an_order_is_confirmed_through_the_images(
+    customer: dict[str, str], chosen: environment.Ports, postgres: embedded.Postgres
+) -> None:
     url = f"{chosen.addresses()['gateway']}/api/v1/"
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
-        login = await http.post("auth/login", json={"email": known.email, "password": known.password})
+        login = await http.post("auth/login", json=customer)
         assert login.status_code == 200, login.text
         headers = {"authorization": f"Bearer {login.json()['access_token']}", "idempotency-key": "images-1"}
         body = an_order({"sku": SKU, "quantity": 2})
@@ -193,6 +200,10 @@ def test_the_first_operator_is_made_by_the_operator_s_image(
     run = operator.run(*command, env=operator_variables)
     assert run.returncode == 0, run.stderr
     assert '"password"' in run.stdout
+    without = {name: value for name, value in operator_variables.items() if "CURSOR_KEY" not in name}
+    refused = operator.run(*command, env=without)
+    assert refused.returncode == Exit.USAGE
+    assert "ORDERHUB_CURSOR_KEY: is required" in refused.stderr
 
 
 def test_nothing_is_written_into_the_root_and_sigterm_ends_it_cleanly(
