@@ -138,6 +138,15 @@ def test_migrations_run_before_the_roll_out(all_manifests: dict[str, list[Manife
     assert "serviceAccountName" not in spec, "it is there only after the hook"
 
 
+def test_a_job_after_the_roll_out_is_a_matter_of_values() -> None:
+    chosen = ("--set", "secrets.existingSecret=orderhub", "--set", "migrations.before=null")
+    manifests = rendered(*chosen, "--set-json", 'migrations.after=["migrate", "--post"]')
+    job = of_kind(manifests, "Job")["migrate"]
+    kubernetes_validate.validate(job, VERSIONS[-1], strict=True)
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["migrate", "--post"]
+
+
 def test_every_value_is_known(tmp_path: Path) -> None:
     """The schema names what is wrong, instead of a chart that ignores it."""
     for wrong, said in (
