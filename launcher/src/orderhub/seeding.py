@@ -16,7 +16,11 @@ from orderhub.output import Output
 Work = Callable[[Inside, imports.Progress], Awaitable[Any]]
 
 
-def seed(place: home.Home, out: Output, *, bench: bool) -> Exit:
+def seed(place: home.Home, out: Output, *, bench: bool, with_people: bool) -> Exit:
+    if with_people:
+        users = asyncio.run(_run(place, lambda doors, _: demo.people(doors), lambda _: None))
+        rows = [(name, *who.values()) for name, who in _named(users)]
+        out.result({"users": users}, out.table("", ("user", "e-mail", "password"), rows))
     if bench:
         return _import(place, out, lambda doors, progress: bench_data.seed(doors, progress=progress))
     content = demo.text("catalogue.csv").encode()
@@ -38,6 +42,12 @@ def import_file(place: home.Home, out: Output, file: Path, *, vendor: str, parti
         return await imports.products(doors, content, partial=partial, vendor_id=vendor_id, progress=progress)
 
     return _import(place, out, work)
+
+
+def _named(users: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """People and vendors in one list."""
+    for name, who in users.items():
+        yield from who.items() if name == "vendors" else [(name, who)]
 
 
 async def _vendor_id(doors: Inside, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orderhub.cli.common import COMMON, Common, Port
+from orderhub.cli.common import COMMON, Common, Flag, Port
 from orderhub.topology import Processes
 
 
@@ -77,17 +77,19 @@ def migrate(*, common: Common = COMMON) -> int:
     return control.migrate(common.place, common.out)
 
 
-def seed(*, bench: bool = False, common: Common = COMMON) -> int:
+def seed(*, bench: bool = False, demo: Flag = False, common: Common = COMMON) -> int:
     """Bring the demo catalogue in again, or the 5,000 products that `load` orders.
 
     Parameters
     ----------
     bench
         The products of `load`, by a vendor of their own with a huge stock.
+    demo
+        First the demo vendors and users, in an installation that `up` has not made; shows their passwords once.
     """
     from orderhub import seeding
 
-    return seeding.seed(common.place, common.out, bench=bench)
+    return seeding.seed(common.place, common.out, bench=bench, with_people=demo)
 
 
 def import_(file: Path, /, *, vendor: str = "", partial: bool = False, common: Common = COMMON) -> int:
