@@ -117,7 +117,7 @@ async def reconcile_with(settings: Settings) -> Report:
 
 async def reconcile(db: Database, providers: Providers) -> Report:
     """Raises Unavailable when the database or a provider cannot be reached."""
-    listed = {provider.name: await _listed(db, provider) for provider in providers}
+    listed = {one.name: await _listed(db, one, chosen=one.name == providers.chosen) for one in providers}
     differences: list[Difference] = []
     known: dict[str, set[str]] = {provider.name: set() for provider in providers}
     skipped = Counter[str]()
@@ -143,9 +143,12 @@ async def reconcile(db: Database, providers: Providers) -> Report:
     return Report(checked, tuple(differences))
 
 
-async def _listed(db: Database, provider: Provider) -> dict[str, list[ProviderRecord]]:
-    """What the provider lists since a day before its first payment here, by reference."""
+async def _listed(db: Database, provider: Provider, *, chosen: bool) -> dict[str, list[ProviderRecord]]:
+    """What the provider lists since a day before its first payment here, by reference; nothing of one that never had
+    any, and whom nobody has to reach then."""
     oldest = await db.fetchval(OLDEST, provider.name)
+    if oldest is None and not chosen:
+        return {}
     since = (oldest or db.clock.now()) - MARGIN
     # Pages overlap where something is made meanwhile.
     records = {record.ref: record async for page in provider.listing(since) for record in page}

@@ -220,7 +220,9 @@ async def test_how_long_stripe_wants_to_be_left_alone_is_kept_to(
     await orders.send(orders.authorizing(order_id, token=VISA))
     waits = "select next_attempt_at - updated_at from payment_intents where order_id = $1 and problem <> ''"
     pause = await eventually(lambda: hook.sql.fetchval(waits, order_id))
-    assert timedelta(seconds=30) < pause <= timedelta(seconds=40), "and not the tenth of a second of the settings"
+    assert timedelta(seconds=30) < pause <= timedelta(seconds=40), (
+        "and not the tenth of a second of the settings"
+    )
     await hook.sql.execute(
         "update payment_intents set next_attempt_at = now(), updated_at = now() where order_id = $1", order_id
     )
