@@ -29,6 +29,7 @@ from orderhub_gateway.settings import Settings as GatewaySettings
 
 NOBODY = "127.0.0.1:9"
 PASSWORD = "a password for tests"
+WEBHOOK_SECRET = "whsec_of_the_tests_only"
 OPERATOR = Call(caller=Caller("0198c0de-0000-7000-8000-0000000000aa", frozenset({"operator"})))
 PEERS = ("auth", "inventory", "orders", "payments", "delivery")
 numbers = count(1)
@@ -193,7 +194,9 @@ async def whole(make_settings: Any, make_database: Any, redis_url: str) -> Async
         cheap = {"key_encryption_key": "k" * 40, "argon2_memory_kib": 8, "argon2_passes": 1}
         await start("auth", **cheap)
         await start("inventory")
-        await start("payments", simulator_url=simulator.url, simulator_api_key="s" * 40)
+        stripe = {"stripe_api_key": "sk_test_0123456789", "stripe_webhook_secret": WEBHOOK_SECRET}
+        stripe |= {"stripe_url": "http://127.0.0.1:9"}
+        await start("payments", simulator_url=simulator.url, simulator_api_key="s" * 40, **stripe)
         await start("delivery")
         await start("orders", inventory_address=f"127.0.0.1:{ports['inventory']}")
         gateway = await stack.enter_async_context(build_gateway(gateway_settings(redis_url, ports), around))

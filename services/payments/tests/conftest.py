@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -41,6 +42,7 @@ from orderhub_contracts.topics import ORDERS_REPLIES, PAYMENTS_EVENTS
 from orderhub_payments.app import Service, build
 from orderhub_payments.settings import Settings
 
+sys.path.insert(0, str(Path(__file__).parent))
 API_KEY = "a-key-for-tests-only"
 AUTHORIZE, CAPTURE = 2, 4
 

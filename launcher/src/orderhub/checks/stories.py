@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from orderhub import topology
 from orderhub.checks.model import Row, View, aligned
 
 STREAMS: Final = {
@@ -22,6 +23,7 @@ STREAMS: Final = {
     "payments": (
         "orderhub_payments",
         "select p.order_id, p.id, p.status, p.currency, p.captured_minor, p.refunded_minor, p.refund_pending_minor,"
+        " p.provider,"
         " (select coalesce(sum(amount_minor), 0)::bigint from refunds r where r.payment_id = p.id"
         "   and r.requested_by = 'saga' and r.status <> 'failed') as granted_by_saga,"
         " exists (select from payment_intents i where i.payment_id = p.id and i.status in ('pending', 'waiting'))"
@@ -138,8 +140,8 @@ def payment_is_the_orders(story: Story) -> Iterator[Row]:
 
 
 def provider_agrees(story: Story) -> Iterator[Row]:
-    """Once nothing is under way, the provider has taken and given back what we say."""
-    if any(payment["open"] for payment in story["payments"]):
+    """Once nothing is under way, the simulator has taken and given back what we say; reconcile asks the others."""
+    if any(payment["open"] or payment["provider"] != topology.SIMULATOR for payment in story["payments"]):
         return
     ours = _money(story["payments"], "captured_minor"), _money(story["payments"], "refunded_minor")
     theirs = _money(story["provider"], "captured"), _money(story["provider"], "refunded")

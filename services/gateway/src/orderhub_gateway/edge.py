@@ -48,6 +48,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 API: Final = "/api/"
 AUTH: Final = "/api/v1/auth/"
 PAYMENTS: Final = "/api/v1/payments"
+WEBHOOK: Final = f"{PAYMENTS}/webhooks/stripe"
+"""Signed by the provider, so that no token is looked at, and counted by itself: it comes in bursts."""
 TOKENLESS: Final = frozenset(AUTH + name for name in ("login", "register", "refresh", "logout"))
 """Routes that never look at a token: an expired one must not keep anybody from logging in."""
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -108,6 +110,8 @@ class Edge:
         self._per_address = Policy("address", settings.rate_per_address, settings.burst_per_address)
         auth_rate, auth_burst = settings.auth_rate_per_address, settings.auth_burst_per_address
         self._auth = Policy("auth", auth_rate, auth_burst, essential=True)
+        hook_rate, hook_burst = settings.webhook_rate_per_address, settings.webhook_burst_per_address
+        self._webhooks = Policy("webhooks", hook_rate, hook_burst)
         self._observers: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +168,9 @@ class Edge:
         """Who calls. Where there is no principal, or none that is real, the address is counted."""
         if path in TOKENLESS:
             await self._limit(self._auth, context.address, context)
+            return ANONYMOUS
+        if path == WEBHOOK:
+            await self._limit(self._webhooks, context.address, context)
             return ANONYMOUS
         authorization = headers.get(b"authorization")
         if authorization is None:

@@ -363,6 +363,17 @@ PAYMENTS: Final[dict[str, tuple[Example, ...]]] = {
             {"payment_id": PAYMENT, "Idempotency-Key": "6f1c2b1e-refund"},
         ),
     ),
+    "receiveStripeWebhook": (
+        Example(
+            "forged", "Signed by somebody else", "anybody", 400,
+            problem(
+                400, "Bad Request", "payments.webhook_signature_wrong",
+                "no secret of this endpoint has made this signature over this body",
+            ),
+            {"id": "evt_1", "object": "event", "type": "charge.refunded", "data": {"object": {"id": "ch_1"}}},
+            {"Stripe-Signature": "t=1492774577,v1=" + "0" * 64},
+        ),
+    ),
 }  # fmt: skip
 
 DELIVERIES: Final[dict[str, tuple[Example, ...]]] = {

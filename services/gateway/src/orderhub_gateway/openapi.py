@@ -24,7 +24,16 @@ PAGE: Final = re.compile(r"Page_[\w.]*\.(\w+)_")
 ROLES: Final = ("customer", "vendor", "courier", "operator")
 KEY_REQUIRED: Final = frozenset({"placeOrder", "refundPayment", "createDelivery"})
 KEYLESS: Final = frozenset(
-    {"register", "login", "refresh", "logout", "quoteDelivery", "importProducts", "replayDeadLetter"}
+    {
+        "register",
+        "login",
+        "refresh",
+        "logout",
+        "quoteDelivery",
+        "importProducts",
+        "replayDeadLetter",
+        "receiveStripeWebhook",
+    }
 )
 CONDITIONAL: Final = frozenset({"updateVendor", "updateProduct", "archiveProduct", "changeStock"})
 WAITING: Final = frozenset({"placeOrder", "cancelOrder"})
@@ -82,6 +91,11 @@ class Document:
             operation["requestBody"] = {
                 "required": True,
                 "content": {"text/csv": {"schema": {"type": "string"}}},
+            }
+        if name == "receiveStripeWebhook":
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": {"type": "object"}}},
             }
         _show_examples(operation, EXAMPLES.get(name, ()))
 
@@ -150,6 +164,13 @@ def _headers(name: str, method: str) -> Iterator[dict[str, Any]]:
             {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
             "The same key and request again get the first answer again, for 24 hours.",
             required=name in KEY_REQUIRED,
+        )
+    if name == "receiveStripeWebhook":
+        yield _header(
+            "Stripe-Signature",
+            {"type": "string", "maxLength": 4096},
+            "`t=<unix seconds>,v1=<hex>[,v1=<hex>]`, by the endpoint's secret.",
+            required=True,
         )
     if name in CONDITIONAL:
         yield _header(

@@ -49,7 +49,8 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
             check_known(scope["query_string"], declared[path, method])
 
     large = Router("/", route_handlers=[catalogue.IMPORT], request_max_body_size=settings.import_limit)
-    api = Router("/api/v1", route_handlers=[*API_ROUTES, large], before_request=admitted)
+    hook = Router("/", route_handlers=[payments.WEBHOOK], request_max_body_size=settings.webhook_limit)
+    api = Router("/api/v1", route_handlers=[*API_ROUTES, large, hook], before_request=admitted)
     app = Litestar(
         [api, *system.ROUTES],
         exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},

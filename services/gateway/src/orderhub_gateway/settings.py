@@ -64,6 +64,12 @@ class Settings(CommonSettings):
     login_burst_per_account: int = Field(
         10, ge=1, description="Logins at once to one account from one address."
     )
+    webhook_rate_per_address: float = Field(
+        100, gt=0, description="Webhooks of the card provider per second and address."
+    )
+    webhook_burst_per_address: int = Field(
+        500, ge=1, description="Webhooks of the card provider at once, per address."
+    )
     target_limit: int = Field(
         8192, ge=1024, le=65_535, description="Longest target of a request, with its query, in bytes."
     )
@@ -73,6 +79,9 @@ class Settings(CommonSettings):
     body_limit: int = Field(MIB, ge=1024, le=LARGEST_BODY, description="Largest request body in bytes.")
     import_limit: int = Field(
         20 * MIB, ge=1024, le=LARGEST_BODY, description="Largest CSV file of an import in bytes."
+    )
+    webhook_limit: int = Field(
+        256 * 1024, ge=1024, le=LARGEST_BODY, description="Largest webhook of the card provider in bytes."
     )
     request_limit: timedelta = Field(
         timedelta(seconds=60), description="Longest time for one request, with its body."

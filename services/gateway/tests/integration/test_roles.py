@@ -14,6 +14,7 @@ TABLE = {
     "importProducts": "vo", "changeStock": "vo", "listAnimals": ALL, "addAnimal": "vo", "releaseAnimal": "vo",
     "placeOrder": "c", "listOrders": "cvo", "getOrder": "cvo", "cancelOrder": "cvo", "getTimeline": "cvo",
     "listPayments": "cvo", "getPayment": "cvo", "refundPayment": "vo",
+    "receiveStripeWebhook": ALL,
     "quoteDelivery": "cvdo", "createDelivery": "vo", "listDeliveries": "cvdo", "getDelivery": "cvdo",
     "assignDelivery": "do", "pickUpDelivery": "do", "reportPosition": "d", "handOverDelivery": "do",
     "failDelivery": "do", "cancelDelivery": "vo",

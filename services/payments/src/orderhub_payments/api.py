@@ -11,17 +11,20 @@ from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.consumer import Context
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database, Transaction
-from orderhub_chassis.errors import Invalid, invalid_field, uuid_field
+from orderhub_chassis.errors import Failure, Invalid, invalid_field, uuid_field
+from orderhub_chassis.telemetry import log
 from orderhub_contracts.payments.v1 import payments_pb2 as pb
 from orderhub_contracts.payments.v1 import payments_pb2_grpc
 
-from orderhub_payments import queries, reconcile, store
-from orderhub_payments.clients import Provider
+from orderhub_payments import metrics, queries, reconcile, store
+from orderhub_payments.clients import Providers
 from orderhub_payments.commands import Book, refund_payment
 from orderhub_payments.errors import CurrencyMismatch, NotRefundable, PaymentNotFound
+from orderhub_payments.hints import Hints
 from orderhub_payments.messages import money
 from orderhub_payments.model import Payment, Refund
 from orderhub_payments.queries import EntryRow, PaymentRow, RefundRow, Scope
+from orderhub_payments.webhooks import Receiver
 from orderhub_payments.worker import Worker
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["PaymentsService"].full_name
@@ -32,11 +35,21 @@ LAST_ENTRY: Final = 2**62
 
 
 class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: ignore[misc]
-    def __init__(self, db: Database, provider: Provider, worker: Worker, cursors: Cursors) -> None:
+    def __init__(
+        self,
+        db: Database,
+        providers: Providers,
+        worker: Worker,
+        cursors: Cursors,
+        receiver: Receiver,
+        hints: Hints,
+    ) -> None:
         self._db = db
-        self._provider = provider
+        self._providers = providers
         self._worker = worker
         self._cursors = cursors
+        self._receiver = receiver
+        self._hints = hints
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Any) -> pb.Payment:
         scope = _scope(current_call.get().caller)
@@ -88,7 +101,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
         row = await queries.payment(tx, payment_id, _refund_scope(call.caller))
         if row is None:
             raise PaymentNotFound("there is no such payment")
-        book = await store.load(tx, [row.order_id], provider=self._provider.name)
+        book = await store.load(tx, [row.order_id], provider=self._providers.chosen)
         payment = book.payments[row.order_id]
         context = Context(self._db.clock.now(), self._db.new_id)
         refund = _granted(payment, request, call.caller, context)
@@ -96,6 +109,22 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
         await store.save(tx, book, now=context.now, lease=self._worker.lease())
         await tx.flush()
         return book
+
+    async def ReceiveStripeWebhook(
+        self, request: pb.ReceiveStripeWebhookRequest, context: Any
+    ) -> pb.ReceiveStripeWebhookResponse:
+        """Whoever calls: the signature says who speaks."""
+        try:
+            hint = self._receiver.read(request.signature, request.body)
+        except Failure as failure:
+            metrics.WEBHOOKS.labels("refused").inc()
+            log("webhooks").warning("webhooks.refused", code=failure.code, reason=failure.detail)
+            raise
+        outcome = "ignored"
+        if hint is not None:
+            outcome = "stored" if await self._hints.store(hint) else "repeated"
+        metrics.WEBHOOKS.labels(outcome).inc()
+        return pb.ReceiveStripeWebhookResponse(outcome=outcome)
 
     async def ListLedger(self, request: pb.ListLedgerRequest, context: Any) -> pb.ListLedgerResponse:
         current_call.get().caller.need("operator")
@@ -112,7 +141,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServiceServicer):  # type: igno
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Any) -> pb.ReconcileResponse:
         current_call.get().caller.need("operator")
-        report = await reconcile.reconcile(self._db, self._provider)
+        report = await reconcile.reconcile(self._db, self._providers)
         return pb.ReconcileResponse(
             payments_checked=report.payments_checked,
             differences=[

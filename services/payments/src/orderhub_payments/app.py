@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,9 +12,11 @@ from orderhub_contracts.payments.v1 import payments_pb2_grpc
 
 from orderhub_payments import clients, metrics, queries
 from orderhub_payments.api import SERVICE, PaymentsServicer
-from orderhub_payments.clients import Provider
+from orderhub_payments.clients import Providers
 from orderhub_payments.consumers import consumer
+from orderhub_payments.hints import HINTED, PRUNING, Hints
 from orderhub_payments.settings import Settings
+from orderhub_payments.webhooks import Receiver
 from orderhub_payments.worker import WAKE, Worker
 
 PACKAGE = "orderhub_payments"
@@ -22,10 +24,10 @@ PACKAGE = "orderhub_payments"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running service; `worker` and `provider` are there for reconcile and tests."""
+    """The running service; `worker` and `providers` are there for reconcile and tests."""
 
     chassis: Chassis
-    provider: Provider
+    providers: Providers
     worker: Worker
 
     @property
@@ -37,29 +39,24 @@ class Service:
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
     """Closes the doors first, then the calls to the provider, then what they stand on."""
     async with open_chassis("payments", settings, around, package=PACKAGE) as chassis:
-        provider = await chassis.enter(_provider(settings))
-        worker = Worker(chassis.db, provider, chassis.readiness, settings)
+        providers = await chassis.enter(clients.opened(settings, chassis.clock))
+        worker = Worker(chassis.db, providers, chassis.readiness, settings)
+        hints = Hints(chassis.db, providers)
         await chassis.enter(_closing(worker))
         await chassis.every(settings.poll, "intents", worker.claim, wake=WAKE)
         await chassis.every(timedelta(seconds=5), "intent-gauges", lambda: _observe(chassis))
-        await chassis.consume(consumer(worker, provider.name))
-        servicer = PaymentsServicer(chassis.db, provider, worker, chassis.cursors)
+        if settings.stripe_api_key:
+            await chassis.every(settings.poll, "webhooks", hints.look, wake=HINTED)
+        await chassis.every(PRUNING, "webhooks-pruning", hints.prune)
+        await chassis.consume(consumer(worker, providers.chosen))
+        receiver = Receiver(settings.webhook_secrets, chassis.clock)
+        servicer = PaymentsServicer(chassis.db, providers, worker, chassis.cursors, receiver, hints)
         await chassis.serve_grpc(
             [lambda server: payments_pb2_grpc.add_PaymentsServiceServicer_to_server(servicer, server)],
             [SERVICE],
         )
         chassis.readiness.opened = True
-        yield Service(chassis, provider, worker)
-
-
-def _provider(settings: Settings) -> AbstractAsyncContextManager[Provider]:
-    """The adapter that ORDERHUB_PAYMENTS_PROVIDER names."""
-    return clients.simulator(
-        settings.simulator_url,
-        settings.simulator_api_key.get_secret_value(),
-        timeout=settings.provider_timeout,
-        parallel=settings.worker_parallel,
-    )
+        yield Service(chassis, providers, worker)
 
 
 @asynccontextmanager

@@ -56,6 +56,8 @@ class Job(msgspec.Struct, frozen=True):
     attempts: int
     lease_until: datetime
     operation: Operation
+    provider: str = "simulator"
+    """Whose payment it is; nobody else is ever asked."""
 
 
 class Book(msgspec.Struct):
@@ -277,7 +279,7 @@ def _declined(book: Book, payment: Payment, intent: Intent, result: Declined) ->
 
 
 def _not_authorized(book: Book, payment: Payment, intent: Intent, result: Rejected) -> Effect:
-    code = "payments.unknown_token" if result.code == "unknown_token" else "payments.rejected"
+    code = messages.rejection_code(result.code)
     payment.fail(code)
     intent.fail(result.code)
     return messages.failed(payment, code, detail=result.code), "payment.failed", messages.WORDS[code]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderhub_chassis.errors import Conflict, FieldError, NotFound, Unprocessable
+from orderhub_chassis.errors import Conflict, FieldError, Invalid, NotFound, Unprocessable
 
 
 class PaymentNotFound(NotFound):
@@ -35,3 +35,29 @@ class CurrencyMismatch(Unprocessable):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, errors=(FieldError("/amount/currency", self.code, detail),))
+
+
+class WebhooksNotConfigured(NotFound):
+    code = "payments.webhooks_not_configured"
+
+
+class SignatureMalformed(Invalid):
+    """The header has no time, or no signature of a scheme that we know."""
+
+    code = "payments.webhook_signature_malformed"
+
+
+class SignatureWrong(Invalid):
+    """None of the secrets makes this signature over this body."""
+
+    code = "payments.webhook_signature_wrong"
+
+
+class OutOfTime(Invalid):
+    """Signed by the provider, and so long ago (or ahead) that anybody may have replayed it."""
+
+    code = "payments.webhook_out_of_time"
+
+
+class EventMalformed(Invalid):
+    code = "payments.webhook_malformed"

@@ -19,6 +19,7 @@ WRONG_STATE: Final = "payments.wrong_state"
 WORDS: Final = {
     "payments.declined": "The card was declined.",
     "payments.insufficient_funds": "The card has insufficient funds.",
+    "payments.authentication_required": "The card's issuer wants the customer to confirm, who is not present.",
     "payments.unknown_token": "The payment token is not known to the card provider.",
     "payments.invalid_token": "The payment token is malformed.",
     "payments.invalid_amount": "The amount cannot be charged.",
@@ -28,12 +29,18 @@ WORDS: Final = {
     "payments.refund_rejected": "The card provider refused the refund.",
     "payments.outcome_unknown": "The card provider has not said yet whether the payment was captured.",
 }
-DECLINES: Final = frozenset({"declined", "insufficient_funds"})
+DECLINES: Final = frozenset({"declined", "insufficient_funds", "authentication_required"})
+REJECTIONS: Final = frozenset({"unknown_token", "invalid_amount"})
 
 
 def decline_code(code: str) -> str:
     """The provider's decline code among those that clients know."""
     return f"payments.{code}" if code in DECLINES else "payments.declined"
+
+
+def rejection_code(code: str) -> str:
+    """Why the provider would not even try, among the reasons that clients know."""
+    return f"payments.{code}" if code in REJECTIONS else "payments.rejected"
 
 
 def money(amount: int, currency: str) -> Money:

@@ -24,3 +24,22 @@ OPEN_INTENTS = Gauge("orderhub_payments_open_intents", "Intents without a defini
 OLDEST_INTENT = Gauge(
     "orderhub_payments_oldest_intent_seconds", "Age of the oldest intent without a definite answer."
 )
+REFUSALS = Counter(
+    "orderhub_payments_provider_refusals_total",
+    "Requests that the provider refused as wrong, by provider: a bug of ours or a setting, never a declined card.",
+    ("provider",),
+)
+UNCONFIGURED = Counter(
+    "orderhub_payments_provider_not_configured_total",
+    "Operations that wait because their payment's provider is not configured.",
+)
+WEBHOOKS = Counter(
+    "orderhub_payments_webhooks_total",
+    "Webhook calls by outcome: stored, repeated, ignored (a type of no interest) or refused.",
+    ("outcome",),
+)
+WEBHOOK_FINDINGS = Counter(
+    "orderhub_payments_webhook_findings_total",
+    "What a look at the provider after a webhook found: agrees, hastened, differs or unknown.",
+    ("finding",),
+)

@@ -152,6 +152,7 @@ class Intent(msgspec.Struct):
     lease_until: datetime | None = None
     told_unknown: bool = False
     problem: str = ""
+    created_at: datetime | None = None
     changed: bool = False
     started: bool = False
     """True when this transaction took it from waiting to pending."""
@@ -209,23 +210,38 @@ class Refund(msgspec.Struct, frozen=True):
 # What is asked of a provider.
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """How often this was asked, this time included, and when it was decided; None where that is of no interest."""
+
+    times: int = 1
+    since: datetime | None = None
+
+
+ONCE: Final = Asked()
+
+
 class Authorize(msgspec.Struct, frozen=True):
     key: str
     amount: int
     currency: str
     token: str
     reference: str
+    payment_id: str = ""
+    asked: Asked = ONCE
 
 
 class Capture(msgspec.Struct, frozen=True):
     key: str
     provider_ref: str
     amount: int
+    currency: str = ""
+    asked: Asked = ONCE
 
 
 class Void(msgspec.Struct, frozen=True):
     key: str
     provider_ref: str
+    asked: Asked = ONCE
 
 
 class PayBack(msgspec.Struct, frozen=True):
@@ -233,6 +249,9 @@ class PayBack(msgspec.Struct, frozen=True):
     provider_ref: str
     amount: int
     reference: str
+    currency: str = ""
+    payment_id: str = ""
+    asked: Asked = ONCE
 
 
 Operation: TypeAlias = Authorize | Capture | Void | PayBack
@@ -269,10 +288,11 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Transient(msgspec.Struct, frozen=True):
-    """Nothing has happened. `away`: the provider could not be reached at all."""
+    """Nothing has happened. `away`: the provider could not be reached at all; `wait`: seconds that it asks for."""
 
     reason: str
     away: bool = False
+    wait: float = 0
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -290,13 +310,15 @@ def operation_of(intent: Intent, currency: str, provider_ref: str) -> Operation:
     key = intent.provider_key
     match intent.kind:
         case Kind.AUTHORIZE:
-            return Authorize(key, intent.amount, currency, intent.token, str(intent.order_id))
+            order, payment = str(intent.order_id), str(intent.payment_id)
+            return Authorize(key, intent.amount, currency, intent.token, order, payment)
         case Kind.CAPTURE:
-            return Capture(key, provider_ref, intent.amount)
+            return Capture(key, provider_ref, intent.amount, currency)
         case Kind.VOID:
             return Void(key, provider_ref)
         case Kind.REFUND:
-            return PayBack(key, provider_ref, intent.amount, str(intent.refund_id))
+            refund, payment = str(intent.refund_id), str(intent.payment_id)
+            return PayBack(key, provider_ref, intent.amount, refund, currency, payment)
         case Kind.REVERSE:
             raise IllegalTransition(f"intent {intent.id} has not been decided yet")
 

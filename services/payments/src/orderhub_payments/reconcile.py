@@ -1,19 +1,23 @@
-"""Compares payments, the ledger and the provider's own listing, and names every difference.
+"""Compares payments, the ledger and each provider's own listing, and names every difference.
 
-The system may go on meanwhile: the listing is read first and our side after it, so that every authorization in it
+A payment is compared with its own provider. What somebody did at a provider by hand (a capture, a refund, a cancel) is
+named and never booked. The system may go on meanwhile: the listing is read first and our side after it, so that every authorization in it
 has its payment; and what differs counts only when it still does on a second look that nothing changed under.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from orderhub_chassis.clock import SystemClock
 from orderhub_chassis.db import Database, Transaction
 
-from orderhub_payments.clients import Provider, ProviderRecord, simulator
+from orderhub_payments.clients import Provider, ProviderRecord, Providers, not_configured, opened
 from orderhub_payments.settings import Settings
 
 CHUNK: Final = 1000
@@ -45,6 +49,13 @@ select e.id, e.order_id from ledger_entries e
 where not exists (select from ledger_transactions t where t.id = e.transaction_id)
    or not exists (select from payments p where p.order_id = e.order_id)
 """
+# Ids grow with time (RFC 9562, version 7): the first match is the oldest.
+OLDEST: Final = "select created_at from payments where provider = $1 order by id limit 1"
+UNKNOWN_EVENTS: Final = """
+select id, type, provider_ref, finding from provider_events where provider = $1 and status = 'unknown' order by id
+"""
+MARGIN: Final = timedelta(days=1)
+"""For a provider's clock, before the first payment that it has of us."""
 # What the provider may say of an authorization whose payment has this status here.
 EXPECTED: Final = {
     "AUTHORIZED": "authorized",
@@ -86,6 +97,7 @@ class Side:
     provider_ref: str
     version: int
     busy: bool
+    provider: str
     books: tuple[tuple[str, int, int], ...]
     """The invariants L2 to L5, P1 and P2 at the top of the migration: (code, the payment's, the books')."""
 
@@ -94,36 +106,86 @@ class Side:
 
 
 async def reconcile_with(settings: Settings) -> Report:
-    """For a process of its own: opens the database and the provider that the settings name."""
+    """For a process of its own: opens the database and the providers that the settings name."""
     url = settings.database_url.get_secret_value()
     async with (
         Database.open(url, service=settings.service, size=2) as db,
-        simulator(
-            settings.simulator_url,
-            settings.simulator_api_key.get_secret_value(),
-            timeout=settings.provider_timeout,
-            parallel=1,
-        ) as provider,
+        opened(settings, SystemClock()) as providers,
     ):
-        return await reconcile(db, provider)
+        return await reconcile(db, providers)
 
 
-async def reconcile(db: Database, provider: Provider) -> Report:
-    """Raises Unavailable when the database or the provider cannot be reached."""
-    listed = {record.ref: record async for page in provider.listing() for record in page}
-    by_reference: dict[str, list[ProviderRecord]] = {}
-    for record in listed.values():
-        by_reference.setdefault(record.reference, []).append(record)
+async def reconcile(db: Database, providers: Providers) -> Report:
+    """Raises Unavailable when the database or a provider cannot be reached."""
+    listed = {one.name: await _listed(db, one, chosen=one.name == providers.chosen) for one in providers}
     differences: list[Difference] = []
-    known = set[str]()
+    known: dict[str, set[str]] = {provider.name: set() for provider in providers}
+    skipped = Counter[str]()
+    checked = 0
     async for side in _payments(db):
-        known.add(str(side.order_id))
+        checked += 1
         differences += _against_books(side)
-        if any(_against_provider(side, by_reference.get(str(side.order_id), []))):
-            differences += await _second_look(db, provider, side, by_reference)
-    differences += _strangers(by_reference, known)
+        provider = providers.get(side.provider)
+        if provider is None:
+            skipped[side.provider] += 1
+            continue
+        known[side.provider].add(str(side.order_id))
+        records = listed[side.provider].get(str(side.order_id), [])
+        if any(_against_provider(side, records)):
+            differences += await _second_look(db, provider, side, records)
+    for name, by_reference in listed.items():
+        differences += _strangers(by_reference, known[name])
+        differences += await _unknown_events(db, name, by_reference)
+    for name, count in sorted(skipped.items()):
+        detail = f"{count} payments were not compared: {not_configured(name)}"
+        differences.append(Difference("provider.not_configured", "", "", detail))
     differences += await _within_ledger(db)
-    return Report(len(known), tuple(differences))
+    return Report(checked, tuple(differences))
+
+
+async def _listed(db: Database, provider: Provider, *, chosen: bool) -> dict[str, list[ProviderRecord]]:
+    """What the provider lists since a day before its first payment here, by reference; nothing of one that never had
+    any, and whom nobody has to reach then."""
+    oldest = await db.fetchval(OLDEST, provider.name)
+    if oldest is None and not chosen:
+        return {}
+    since = (oldest or db.clock.now()) - MARGIN
+    # Pages overlap where something is made meanwhile.
+    records = {record.ref: record async for page in provider.listing(since) for record in page}
+    by_reference: dict[str, list[ProviderRecord]] = {}
+    for record in records.values():
+        by_reference.setdefault(record.reference, []).append(record)
+    return by_reference
+
+
+async def side_of(db: Database, order_id: UUID) -> Side | None:
+    """The order's payment as it is now."""
+    row = await db.fetchrow(ONE, order_id)
+    return _side(row) if row else None
+
+
+async def settled(
+    db: Database, provider: Provider, side: Side, record: ProviderRecord
+) -> list[Difference] | None:
+    """Where a payment and a record of its provider differ; None when either moved while they were looked at."""
+    if not any(_against_provider(side, [record])):
+        return []
+    again, after = await provider.find(record.ref), await side_of(db, side.order_id)
+    if after != side or again != record:
+        return None
+    return list(_against_provider(side, [record]))
+
+
+async def _unknown_events(
+    db: Database, name: str, by_reference: Mapping[str, list[ProviderRecord]]
+) -> list[Difference]:
+    """Webhooks about what is no payment of ours; what the listing has too is named by it."""
+    refs = {record.ref for records in by_reference.values() for record in records}
+    return [
+        Difference("provider.unknown_event", "", "", f"{row['id']} ({row['type']}): {row['finding']}")
+        for row in await db.fetch(UNKNOWN_EVENTS, name)
+        if row["provider_ref"] not in refs
+    ]
 
 
 async def _payments(db: Database) -> AsyncIterator[Side]:
@@ -146,7 +208,7 @@ def _side(row: Any) -> Side:
     )
     return Side(
         row["id"], row["order_id"], row["status"], row["currency"], row["amount_minor"], captured, refunded,
-        row["provider_ref"], row["version"], row["busy"], books,
+        row["provider_ref"], row["version"], row["busy"], row["provider"], books,
     )  # fmt: skip
 
 
@@ -188,12 +250,11 @@ def _fields(side: Side, record: ProviderRecord) -> Iterator[Difference]:
 
 
 async def _second_look(
-    db: Database, provider: Provider, side: Side, by_reference: Mapping[str, list[ProviderRecord]]
+    db: Database, provider: Provider, side: Side, listed: list[ProviderRecord]
 ) -> list[Difference]:
     """The provider's rows as they are now, between two reads of ours that must agree."""
     before = _side(await db.fetchrow(ONE, side.order_id))
-    records = list(by_reference.get(str(side.order_id), []))
-    refs = {record.ref for record in records} | ({before.provider_ref} - {""})
+    refs = {record.ref for record in listed} | ({before.provider_ref} - {""})
     found = [record for ref in sorted(refs) if (record := await provider.find(ref)) is not None]
     after = _side(await db.fetchrow(ONE, side.order_id))
     return list(_against_provider(after, found)) if after == before else []

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import ClassVar, Literal
 
 from orderhub_chassis.settings import HttpUrl, ServiceSettings
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 
@@ -14,13 +14,37 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ORDERHUB_PAYMENTS_")
     service: ClassVar[str] = "payments"
 
-    provider: Literal["simulator"] = Field(
-        "simulator", description="The card provider that new payments use."
+    provider: Literal["simulator", "stripe"] = Field(
+        "simulator",
+        description="The card provider that new payments use; payments that are there stay with theirs.",
     )
-    simulator_url: HttpUrl = Field(description="Where the card provider's simulator listens.")
-    simulator_api_key: SecretStr = Field(
-        min_length=16, description="The simulator's API key (ORDERHUB_SIMULATOR_API_KEY stands in)."
+    simulator_url: HttpUrl | None = Field(
+        None, description="Where the card provider's simulator listens; required with provider=simulator."
     )
+    simulator_api_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="The simulator's API key (ORDERHUB_SIMULATOR_API_KEY stands in); required with"
+        " provider=simulator.",
+    )
+    stripe_api_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Stripe's secret or restricted API key; required with provider=stripe, and for as long as"
+        " payments of Stripe are open.",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Signing secret of the webhook endpoint (whsec_…); several, separated by commas, while it is"
+        " rotated; required with stripe_api_key.",
+    )
+    stripe_url: HttpUrl = Field("https://api.stripe.com", description="Where Stripe's API is.")
+    stripe_timeout: timedelta = Field(
+        timedelta(seconds=15),
+        description="Time for one batch of questions to Stripe; with Stripe, leases are longer by as much.",
+    )
+    stripe_parallel: int = Field(20, ge=1, le=100, description="Most requests to Stripe under way at once.")
     provider_timeout: timedelta = Field(
         timedelta(seconds=4), description="Time for one batch of questions to the provider."
     )
@@ -48,3 +72,57 @@ class Settings(ServiceSettings):
         if self.lease <= self.provider_timeout:
             raise ValueError("ORDERHUB_PAYMENTS_LEASE must be above ORDERHUB_PAYMENTS_PROVIDER_TIMEOUT")
         return self
+
+    @field_validator(
+        "simulator_url", "simulator_api_key", "stripe_api_key", "stripe_webhook_secret", mode="before"
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        """A deployment's template sets a variable that has no value to nothing."""
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _the_chosen_provider_is_configured(self) -> Settings:
+        """Stripe's webhooks belong to it: without them what happens at its dashboard is seen by nobody."""
+        by_simulator = self.provider == "simulator" and "ORDERHUB_PAYMENTS_PROVIDER=simulator"
+        by_stripe = self.provider == "stripe" and "ORDERHUB_PAYMENTS_PROVIDER=stripe"
+        needed = {
+            "simulator_url": by_simulator,
+            "simulator_api_key": by_simulator,
+            "stripe_api_key": by_stripe,
+            "stripe_webhook_secret": by_stripe
+            or (self.stripe_api_key and "ORDERHUB_PAYMENTS_STRIPE_API_KEY"),
+        }
+        missing = {name: by for name, by in needed.items() if by and getattr(self, name) is None}
+        if missing:
+            raise ValueError(
+                "; ".join(
+                    f"ORDERHUB_PAYMENTS_{n.upper()}: is required with {by}" for n, by in missing.items()
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_secrets_are_no_blanks(self) -> Settings:
+        if self.stripe_webhook_secret and not all(map(bool, self.webhook_secrets)):
+            raise ValueError("ORDERHUB_PAYMENTS_STRIPE_WEBHOOK_SECRET: a secret of the list is empty")
+        return self
+
+    @property
+    def webhook_secrets(self) -> tuple[bytes, ...]:
+        """Any of them may have signed."""
+        if self.stripe_webhook_secret is None:
+            return ()
+        return tuple(s.strip().encode() for s in self.stripe_webhook_secret.get_secret_value().split(","))
+
+    @property
+    def longest_call(self) -> timedelta:
+        """Within which every batch of questions is over, whoever is asked."""
+        return (
+            max(self.provider_timeout, self.stripe_timeout) if self.stripe_api_key else self.provider_timeout
+        )
+
+    @property
+    def lease_length(self) -> timedelta:
+        """The lease, longer by as much as Stripe may take longer than the simulator."""
+        return self.lease + self.longest_call - self.provider_timeout

@@ -16,7 +16,7 @@ from orderhub_chassis.db import Database, Transaction
 
 from orderhub_payments.commands import Book, Job
 from orderhub_payments.ledger import Posting
-from orderhub_payments.model import Intent, Kind, Payment, Refund, Stage, Status, operation_of
+from orderhub_payments.model import Asked, Intent, Kind, Payment, Refund, Stage, Status, operation_of
 
 LOAD_PAYMENTS: Final = "select * from payments where order_id = any($1) order by order_id for update"
 LOAD_OPEN: Final = """
@@ -86,13 +86,13 @@ order by n
 # The payment is locked too: whoever writes an answer holds it while it reads the intent's attempts and writes them.
 CLAIM: Final = """
 with due as (
-    select i.id, p.currency, p.provider_ref from payment_intents i join payments p on p.id = i.payment_id
+    select i.id, p.currency, p.provider, p.provider_ref from payment_intents i join payments p on p.id = i.payment_id
     where i.status = 'pending' and i.next_attempt_at <= $1 and i.lease_until <= $1
     order by i.payment_id limit $2 for update skip locked
 )
 update payment_intents i set attempts = i.attempts + 1, lease_owner = $3, lease_until = $4, updated_at = $1
 from due where i.id = due.id
-returning i.*, due.currency, due.provider_ref
+returning i.*, due.currency, due.provider, due.provider_ref
 """
 HASTEN: Final = """
 update payment_intents set next_attempt_at = $1
@@ -154,13 +154,15 @@ def _lease(book: Book, lease: Lease) -> list[Job]:
         intent = book.pending(payment)
         if intent is not None and intent.started:
             intent.lease(lease.owner, lease.until)
-            jobs.append(_job(intent, payment.currency, payment.provider_ref, lease.until))
+            jobs.append(_job(intent, payment.provider, payment.currency, payment.provider_ref, lease.until))
     return jobs
 
 
-def _job(intent: Intent, currency: str, provider_ref: str, until: datetime) -> Job:
+def _job(intent: Intent, provider: str, currency: str, provider_ref: str, until: datetime) -> Job:
     operation = operation_of(intent, currency, provider_ref)
-    return Job(intent.id, intent.order_id, intent.kind, intent.attempts, until, operation)
+    if intent.attempts > 1:
+        operation = msgspec.structs.replace(operation, asked=Asked(intent.attempts, intent.created_at))
+    return Job(intent.id, intent.order_id, intent.kind, intent.attempts, until, operation, provider)
 
 
 async def _save_payments(tx: Transaction, book: Book, now: datetime) -> None:
@@ -199,7 +201,9 @@ async def _save_intents(tx: Transaction, book: Book, now: datetime) -> None:
 async def claim(db: Database, lease: Lease, *, now: datetime, limit: int) -> list[Job]:
     """Lease up to `limit` intents that are due and that nobody asks now."""
     rows = await db.fetch(CLAIM, now, limit, lease.owner, lease.until)
-    return [_job(_intent(row), row["currency"], row["provider_ref"], lease.until) for row in rows]
+    return [
+        _job(_intent(row), row["provider"], row["currency"], row["provider_ref"], lease.until) for row in rows
+    ]
 
 
 async def hasten(db: Database, *, now: datetime) -> None:
@@ -246,7 +250,7 @@ def _intent(row: Any) -> Intent:
         traceparent=row["traceparent"], stage=Stage(row["status"]), next_attempt_at=row["next_attempt_at"],
         token=row["token"], reason=row["reason"], refund_id=row["refund_id"], attempts=row["attempts"],
         lease_owner=row["lease_owner"], lease_until=row["lease_until"], told_unknown=row["told_unknown"],
-        problem=row["problem"],
+        problem=row["problem"], created_at=row["created_at"],
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.telemetry import log
 
 from orderhub_payments import metrics, store
-from orderhub_payments.clients import Provider
+from orderhub_payments.clients import Providers, not_configured
 from orderhub_payments.commands import Answered, Book, Job, apply_answer
 from orderhub_payments.model import Result, Transient, Unknown, backoff
 from orderhub_payments.settings import Settings
@@ -35,9 +35,9 @@ LONGEST_AWAY: Final = timedelta(seconds=5)
 class Worker:
     """One per process. `offer` is called after a commit; `claim` runs as a job, woken by the hint WAKE."""
 
-    def __init__(self, db: Database, provider: Provider, readiness: Readiness, settings: Settings) -> None:
+    def __init__(self, db: Database, providers: Providers, readiness: Readiness, settings: Settings) -> None:
         self._db = db
-        self._provider = provider
+        self._providers = providers
         self._readiness = readiness
         self._settings = settings
         self._owner = f"{settings.instance}/{db.new_id()}"
@@ -53,7 +53,7 @@ class Worker:
         if self._closing or len(self._waiting) >= self._settings.worker_backlog:
             self._left_behind = True
             return None
-        return Lease(self._owner, self._db.clock.now() + self._settings.lease)
+        return Lease(self._owner, self._db.clock.now() + self._settings.lease_length)
 
     def offer(self, jobs: Iterable[Job]) -> None:
         """Ask for these as soon as a call is free. A job that waits for nobody starts at once."""
@@ -69,7 +69,7 @@ class Worker:
         if self._closing or room <= 0:
             self._left_behind = True
             return False
-        lease = Lease(self._owner, self._db.clock.now() + self._settings.lease)
+        lease = Lease(self._owner, self._db.clock.now() + self._settings.lease_length)
         limit = min(room, self._settings.worker_batch)
         jobs = await store.claim(self._db, lease, now=self._db.clock.now(), limit=limit)
         self.offer(jobs)
@@ -112,7 +112,7 @@ class Worker:
 
     def _take(self) -> list[Job]:
         """The next batch, without what could not be answered within its lease: that is claimed again."""
-        deadline = self._db.clock.now() + self._settings.provider_timeout
+        deadline = self._db.clock.now() + self._settings.longest_call
         count = min(len(self._waiting), self._settings.worker_batch)
         taken = [self._waiting.popleft() for _ in range(count)]
         return [job for job in taken if job.lease_until > deadline]
@@ -122,7 +122,7 @@ class Worker:
             return
         metrics.CALL_OPERATIONS.observe(len(jobs))
         with metrics.CALL_SECONDS.time():
-            results = await self._provider.execute([job.operation for job in jobs])
+            results = await self._providers.execute([(job.provider, job.operation) for job in jobs])
         came_back = self._observe(jobs, results)
         await self._write([self._answered(j, r) for j, r in zip(jobs, results, strict=True)])
         if came_back:
@@ -138,6 +138,8 @@ class Worker:
             longest=min(longest, LONGEST_AWAY) if _is_away(result) else longest,
             roll=random.random(),
         )
+        if isinstance(result, Transient):
+            pause = max(pause, timedelta(seconds=result.wait))
         return Answered(job, result, self._db.clock.now() + pause)
 
     def _observe(self, jobs: Sequence[Job], results: Sequence[Result]) -> bool:
@@ -145,14 +147,25 @@ class Worker:
         pairs = Counter((j.kind, type(r).__name__.lower()) for j, r in zip(jobs, results, strict=True))
         for (kind, result), count in pairs.items():
             metrics.ANSWERS.labels(kind, result).inc(count)
-        was_away, self._away = self._away, any(map(_is_away, results))
+        self._name_the_stranded(jobs)
+        chosen = [r for j, r in zip(jobs, results, strict=True) if j.provider == self._providers.chosen]
+        if not chosen:
+            return False
+        was_away, self._away = self._away, all(map(_is_away, chosen))
         if self._away:
-            reason = next(r.reason for r in results if isinstance(r, Transient | Unknown) and r.away)
+            reason = next(r.reason for r in chosen if isinstance(r, Transient | Unknown))
             self._readiness.unready("provider", reason)
-            log("worker").warning("worker.provider_away", jobs=len(results), reason=reason)
+            log("worker").warning("worker.provider_away", jobs=len(chosen), reason=reason)
         else:
             self._readiness.ready("provider")
         return was_away and not self._away
+
+    def _name_the_stranded(self, jobs: Sequence[Job]) -> None:
+        """Those of a provider that the settings no longer have: they wait, and nobody else is asked."""
+        stranded = Counter(job.provider for job in jobs if self._providers.get(job.provider) is None)
+        for name, count in stranded.items():
+            metrics.UNCONFIGURED.inc(count)
+            log("worker").error("worker.provider_not_configured", jobs=count, reason=not_configured(name))
 
     async def _write(self, answers: Sequence[Answered]) -> None:
         """All in one transaction. Should that meet a bug, the halves show whose it is; the others go on."""
@@ -176,7 +189,7 @@ class Worker:
     async def _effects(self, tx: Transaction, answers: Sequence[Answered]) -> Book:
         context = Context(self._db.clock.now(), self._db.new_id)
         orders = [answered.job.order_id for answered in answers]
-        book = await store.load(tx, orders, provider=self._provider.name)
+        book = await store.load(tx, orders, provider=self._providers.chosen)
         for answered in answers:
             tx.send_all(apply_answer(book, answered, context))
         await store.save(tx, book, now=context.now, lease=self.lease())

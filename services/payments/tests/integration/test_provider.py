@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from orderhub_payments.clients import Simulator, simulator
+from orderhub_payments.clients.simulator import Simulator, simulator
 from orderhub_payments.model import (
     Authorize,
     Authorized,

@@ -20,7 +20,7 @@ FORCED = "set session_replication_role = replica"
 
 async def differences(service: Any, *orders: object) -> list[tuple[str, str]]:
     """Those of these orders: each test leaves its own behind."""
-    report = await reconcile(service.chassis.db, service.provider)
+    report = await reconcile(service.chassis.db, service.providers)
     named = {str(order) for order in orders}
     return sorted((d.code, d.order_id) for d in report.differences if d.order_id in named)
 

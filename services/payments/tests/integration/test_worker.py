@@ -23,6 +23,7 @@ from orderhub_contracts.common.v1.common_pb2 import Money
 from orderhub_contracts.events.v1.records_pb2 import Record, SagaRef
 from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment, CapturePayment, ReversePayment
 from orderhub_payments import store
+from orderhub_payments.clients import Providers
 from orderhub_payments.commands import Answered, Book, apply_answer
 from orderhub_payments.consumers import HANDLERS
 from orderhub_payments.model import Authorize, Authorized, Captured, Operation, Result, Transient, Unknown
@@ -69,7 +70,7 @@ class Replica:
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db = db
         self.provider = ToldProvider()
-        self.worker = Worker(db, self.provider, Readiness(opened=True), settings)
+        self.worker = Worker(db, Providers(self.provider), Readiness(opened=True), settings)
 
     async def commands(self, *payloads: Any, lease: bool = True) -> None:
         """As the consumer does it: one transaction, then the jobs go to the worker. Without a lease nobody has them."""

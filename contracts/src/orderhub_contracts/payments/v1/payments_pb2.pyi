@@ -138,3 +138,17 @@ class Difference(_message.Message):
     payment_id: str
     detail: str
     def __init__(self, code: _Optional[str] = ..., order_id: _Optional[str] = ..., payment_id: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ReceiveStripeWebhookRequest(_message.Message):
+    __slots__ = ("signature", "body")
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    signature: str
+    body: bytes
+    def __init__(self, signature: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+
+class ReceiveStripeWebhookResponse(_message.Message):
+    __slots__ = ("outcome",)
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    def __init__(self, outcome: _Optional[str] = ...) -> None: ...

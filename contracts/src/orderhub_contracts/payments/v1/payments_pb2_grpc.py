@@ -59,6 +59,11 @@ class PaymentsServiceStub:
                 request_serializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileRequest.SerializeToString,
                 response_deserializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileResponse.FromString,
                 _registered_method=True)
+        self.ReceiveStripeWebhook = channel.unary_unary(
+                '/orderhub.payments.v1.PaymentsService/ReceiveStripeWebhook',
+                request_serializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookRequest.SerializeToString,
+                response_deserializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentsServiceServicer:
@@ -95,6 +100,13 @@ class PaymentsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReceiveStripeWebhook(self, request, context):
+        """Anybody may call: the signature is checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +134,11 @@ def add_PaymentsServiceServicer_to_server(servicer, server):
                     servicer.Reconcile,
                     request_deserializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileRequest.FromString,
                     response_serializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileResponse.SerializeToString,
+            ),
+            'ReceiveStripeWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveStripeWebhook,
+                    request_deserializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookRequest.FromString,
+                    response_serializer=orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -259,6 +276,33 @@ class PaymentsService:
             '/orderhub.payments.v1.PaymentsService/Reconcile',
             orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileRequest.SerializeToString,
             orderhub_dot_payments_dot_v1_dot_payments__pb2.ReconcileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveStripeWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.payments.v1.PaymentsService/ReceiveStripeWebhook',
+            orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookRequest.SerializeToString,
+            orderhub_dot_payments_dot_v1_dot_payments__pb2.ReceiveStripeWebhookResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,7 +16,7 @@ from orderhub_gateway.convert import common
 from orderhub_gateway.convert import payments as convert
 from orderhub_gateway.responses import Json
 from orderhub_gateway.schemas.common import Page
-from orderhub_gateway.schemas.payments import Payment, RefundPayment
+from orderhub_gateway.schemas.payments import Payment, RefundPayment, WebhookReceipt
 
 
 @get("/payments", operation_id="listPayments")
@@ -55,4 +55,14 @@ async def refund_payment(
     return Json(convert.payment(found), 202, [*headers, etag(found.version)])
 
 
+@post("/payments/webhooks/stripe", operation_id="receiveStripeWebhook", status_code=200)
+async def receive_stripe_webhook(request: HttpRequest) -> Response[WebhookReceipt]:
+    """An event of Stripe, signed by the endpoint's secret. The body goes on byte by byte, as it was signed."""
+    signature = request.headers.get("stripe-signature", "")
+    message = pb.ReceiveStripeWebhookRequest(signature=signature, body=await request.body())
+    payments = peers_of(request).payments
+    return Json(convert.receipt(await payments(payments.stub.ReceiveStripeWebhook, message)))
+
+
 ROUTES: list[Any] = [list_payments, get_payment, refund_payment]
+WEBHOOK: Any = receive_stripe_webhook

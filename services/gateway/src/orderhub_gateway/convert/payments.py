@@ -8,7 +8,7 @@ from orderhub_contracts.payments.v1 import payments_pb2 as pb
 
 from orderhub_gateway.convert import common
 from orderhub_gateway.schemas.operator import Difference, LedgerEntry, Reconciliation
-from orderhub_gateway.schemas.payments import Payment, PaymentStatus, Refund
+from orderhub_gateway.schemas.payments import Payment, PaymentStatus, Refund, WebhookReceipt
 
 
 def payment(message: pb.Payment) -> Payment:
@@ -34,6 +34,10 @@ def refund(message: pb.Refund) -> Refund:
         status=cast(Literal["pending", "succeeded", "failed"], message.status),
         created_at=message.created_at,
     )
+
+
+def receipt(message: pb.ReceiveStripeWebhookResponse) -> WebhookReceipt:
+    return WebhookReceipt(outcome=cast(Literal["stored", "repeated", "ignored"], message.outcome))
 
 
 def ledger_entry(message: pb.LedgerEntry) -> LedgerEntry:

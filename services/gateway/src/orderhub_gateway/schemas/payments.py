@@ -40,3 +40,9 @@ class RefundPayment(Input):
 
     reason: ReasonText
     amount: MoneyInput | UnsetType = UNSET
+
+
+class WebhookReceipt(msgspec.Struct, kw_only=True):
+    """`ignored` is an event of no interest here; a repeated one has no further effect."""
+
+    outcome: Literal["stored", "repeated", "ignored"]

@@ -1,19 +1,17 @@
-"""The way to the card provider: one interface, set-wise, and the simulator behind it.
-
-A provider answers every operation with a Result; it raises nothing. Retrying is the worker's business.
-"""
+"""The simulator's adapter: a whole batch of operations in one call."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import aiohttp
 import msgspec
 from orderhub_chassis.errors import Unavailable
 
+from orderhub_payments.clients.provider import ProviderRecord
 from orderhub_payments.model import (
     Authorize,
     Authorized,
@@ -34,36 +32,6 @@ from orderhub_payments.model import (
 PAGE: Final = 200
 NOTHING_DONE: Final = frozenset({"temporarily_unavailable", "internal_error", "rate_limited"})
 """Codes by which the provider says that this attempt had no effect."""
-
-
-class ProviderRecord(msgspec.Struct, frozen=True):
-    """An authorization as the provider itself lists it; `reference` is our order id."""
-
-    ref: str
-    reference: str
-    status: str
-    currency: str
-    amount: int
-    captured: int
-    refunded: int
-
-
-class Provider(Protocol):
-    """What the worker and reconcile need of a card provider."""
-
-    name: str
-
-    async def execute(self, operations: Sequence[Operation]) -> list[Result]:
-        """One result per operation, in order, from one call. Asking the same key again is always safe."""
-        ...
-
-    def listing(self) -> AsyncIterator[list[ProviderRecord]]:
-        """All authorizations, page by page. Raises Unavailable."""
-        ...
-
-    async def find(self, ref: str) -> ProviderRecord | None:
-        """One authorization as it is now. Raises Unavailable."""
-        ...
 
 
 class _Error(msgspec.Struct):
@@ -125,7 +93,8 @@ class Simulator:
             return [Unknown(reason, away=True)] * len(operations)
         return _results(operations, response.status, answer)
 
-    async def listing(self) -> AsyncIterator[list[ProviderRecord]]:
+    async def listing(self, since: datetime) -> AsyncIterator[list[ProviderRecord]]:
+        """All of them, whenever they were made."""
         cursor = ""
         while True:
             parameters = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
