@@ -1,12 +1,35 @@
-"""How the product is spread over processes in these tests: one for `make test`, one per service for `make test-full`."""
+"""How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
+
+One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-ONE = pytest.param("1", id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
+
+@dataclass(frozen=True)
+class Setup:
+    """`servers` are names of `deploy/backends`; what is not named is embedded."""
+
+    processes: str
+    servers: tuple[str, ...] = ()
+
+
+ONE = pytest.param(Setup("1"), id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
 MANY = pytest.param(
-    "per-service",
+    Setup("per-service"),
     id="process-per-service",
     marks=[pytest.mark.full, pytest.mark.xdist_group("e2e-process-per-service")],
 )
+
+
+def on(*servers: str) -> object:
+    """Over three processes. One group, as their databases have the same names on one server."""
+    marks = [pytest.mark.backends, pytest.mark.xdist_group("e2e-on-servers")]
+    return pytest.param(Setup("3", servers), id="+".join(servers), marks=marks)
+
+
+ON_SERVERS = (on("postgres15", "redis-secure"), on("pgbouncer", "redis"))

@@ -32,7 +32,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from orderhub_chassis import sources
+from orderhub_chassis import sources, urls
 from orderhub_chassis.sources import PREFIX as PREFIX
 from orderhub_chassis.sources import SettingsError as SettingsError
 from orderhub_chassis.sources import given as given
@@ -61,23 +61,21 @@ WORDS: Final = (
     ("value_error", "{error}"),
 )
 """The begin of pydantic's name of an error, and what a user is told; in braces what pydantic knows about it."""
-NO_PARTS: Final = (
-    "is a URL without a readable host and port: special characters of a password are written as %XX"
-)
 SILENT: Final = ("missing", "value_error")
 """Errors after which the value is not repeated: there is none, or it may hold a password."""
 S = TypeVar("S", bound="CommonSettings")
 
 
-def _with_scheme(*schemes: str) -> Callable[[SecretStr], SecretStr]:
-    """Found out here, not by a driver whose words would show the password."""
+def _with_scheme(*schemes: str, look: Callable[[str], None]) -> Callable[[SecretStr], SecretStr]:
+    """Found out here, not by a driver whose words would show the password. `look` raises ValueError."""
 
     def check(value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if text.partition("://")[0] not in schemes:
             raise ValueError(_url_words(schemes))
         if not _has_parts(text):
-            raise ValueError(NO_PARTS)
+            raise ValueError(urls.NO_PARTS)
+        look(text)
         return value
 
     return check
@@ -109,8 +107,8 @@ def _url_words(schemes: tuple[str, ...]) -> str:
     return f"must be a URL that starts with {', '.join(others)} or {last}"
 
 
-PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres"))]
-RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix"))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres", look=urls.postgres))]
+RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix", look=urls.redis))]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 
 

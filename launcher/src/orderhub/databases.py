@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
+from orderhub_chassis import driver
 from orderhub_chassis import migrate as migrations
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
@@ -20,7 +21,7 @@ from orderhub.exits import Exit, Refused
 @contextlib.asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[Any]:
     try:
-        connection = await asyncpg.connect(dsn, timeout=10)
+        connection = await driver.connect(dsn, {})
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         variable = "ORDERHUB_DATABASE_URL: " if settings.loaded().database_url else ""
         raise Refused(f"{variable}the database cannot be reached: {error or type(error).__name__}") from error

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
+from orderhub_chassis import driver
 
 from orderhub import databases, environment, home, topology
 from orderhub.checks import inside, messages, people, stories
@@ -59,10 +60,10 @@ async def one_pass(dsn: environment.Dsn, *, live: bool, only: Sequence[str] = ()
 async def _snapshot(dsn: str) -> Any:
     """A connection whose every read sees the moment of its first."""
     try:
-        connection = await asyncpg.connect(dsn, timeout=10, server_settings={"jit": "off"})
+        connection = await driver.connect(dsn, {})
     except (OSError, asyncpg.PostgresError) as error:
         raise Refused(f"the database cannot be reached: {error}") from error
-    await connection.execute("begin isolation level repeatable read read only; select 1")
+    await connection.execute("begin isolation level repeatable read read only; set local jit = off; select 1")
     return connection
 
 
