@@ -169,7 +169,7 @@ async def open_chassis(
             )
         )
         chassis.db = await chassis.enter(
-            _database(settings.database_url.get_secret_value(), name, settings, around)
+            _database(settings.database_url.get_secret_value(), name, settings.database_pool_size, around)
         )
         await _require_migrations(chassis.db, MESSAGING, package)
         chassis.bus = await chassis.enter(open_bus(settings, around))
@@ -185,14 +185,14 @@ async def open_chassis(
 def _database(
     url: str,
     name: str,
-    settings: ServiceSettings,
+    size: int,
     around: Surroundings,
     session: Mapping[str, str] | None = None,
 ) -> Any:
     return Database.open(
         url,
         service=name,
-        size=settings.database_pool_size,
+        size=size,
         clock=around.clock,
         hints=around.hints,
         new_id=around.new_id,
@@ -204,7 +204,7 @@ def _database(
 async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIterator[Bus]:
     """The adapter that ORDERHUB_BUS names. Raises MigrationError, TopicMismatch."""
     url = settings.bus.get_secret_value()
-    async with _database(url, "bus", settings, around, postgres_bus.SESSION) as db:
+    async with _database(url, "bus", settings.bus_pool_size, around, postgres_bus.SESSION) as db:
         await _require_migrations(db, postgres_bus.PACKAGE)
         async with PostgresBus.open(db) as bus:
             yield bus

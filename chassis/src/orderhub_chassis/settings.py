@@ -191,7 +191,10 @@ class ServiceSettings(CommonSettings):
         0, ge=0, le=65535, description="Port of /livez, /readyz and /metrics; 0 takes any free one."
     )
     database_pool_size: int = Field(
-        6, ge=2, le=100, description="Most connections to this service's database."
+        5, ge=2, le=100, description="Most connections to this service's database."
+    )
+    bus_pool_size: int = Field(
+        3, ge=2, le=100, description="Most connections to the embedded bus's database."
     )
     call_timeout: timedelta = Field(
         timedelta(seconds=5), description="Deadline of one call to another service."
