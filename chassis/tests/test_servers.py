@@ -128,15 +128,19 @@ async def test_settings_hold_in_every_transaction_and_stay_in_no_session(db, bac
         assert await other.fetchval("select count(*) from pg_prepared_statements where name <> ''") == 0
 
 
+async def insert_and_fail(db):
+    async with db.connection() as connection:
+        await connection.execute("insert into things values (3)")
+        await connection.execute("select 1 / 0")
+
+
 async def test_what_is_written_outside_a_transaction_is_kept_and_what_fails_is_not(db):
     await db.execute("create table things (id int primary key)")
     await db.execute("insert into things values ($1)", 1)
     with pytest.raises(asyncpg.UniqueViolationError):
         await db.execute("insert into things values (2), ($1)", 1)
     with pytest.raises(asyncpg.DivisionByZeroError):
-        async with db.connection() as connection:
-            await connection.execute("insert into things values (3)")
-            await connection.execute("select 1 / 0")
+        await insert_and_fail(db)
     assert [row["id"] for row in await db.fetch("select id from things")] == [1]
     assert await db.fetchval("select $1::int", 1) == 1, "the connection is as good as before"
 

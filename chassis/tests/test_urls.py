@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from orderhub_chassis import driver, settings, urls
-from orderhub_chassis.settings import PREFIX, CommonSettings, PostgresUrl, RedisUrl, SettingsError
+from orderhub_chassis.settings import PREFIX, ClickHouseSettings, PostgresUrl, RedisUrl, SettingsError
 from pydantic_settings import SettingsConfigDict
 
 SERVER = "postgresql://me:geheim@there/shop"
 REDIS = "redis://:geheim@there/0"
 
 
-class Settings(CommonSettings):
+class Settings(ClickHouseSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}SHOP_")
     database_url: PostgresUrl | None = None
     redis_url: RedisUrl | None = None
@@ -27,6 +27,7 @@ def certificate(a_ca, monkeypatch):
 
 
 def refused(monkeypatch, name, url):
+    monkeypatch.setenv("ORDERHUB_SHOP_CLICKHOUSE_URL", "chdb:///data")
     monkeypatch.setenv(f"ORDERHUB_SHOP_{name}", url)
     with pytest.raises(SettingsError) as error:
         settings.load(Settings)
@@ -78,6 +79,27 @@ def test_what_is_wrong_with_redis_is_named(monkeypatch, certificate, url, reason
     assert said.startswith(reason.format(folder=folder)), said
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("ftp://there/logs", "must be a URL that starts with chdb://, http:// or https://"),
+        ("chdb://", "must have a whole path behind chdb://"),
+        ("chdb://data/logs", "must have a whole path behind chdb://"),
+        ("http://me:geheim@", urls.NO_PARTS),
+        ("http://me:ge#heim@there/logs", urls.NO_PARTS),
+        ("http://me:geheim@there/logs?sslrootcert=x", "sslrootcert is no parameter of such a URL"),
+        ("https://me:geheim@there/logs?sslrootcert=/nowhere.pem", "sslrootcert: /nowhere.pem: No such file"),
+    ],
+)
+def test_what_is_wrong_with_clickhouse_is_named(monkeypatch, url, reason):
+    assert refused(monkeypatch, "CLICKHOUSE_URL", url).startswith(reason)
+
+
+def test_one_variable_names_clickhouse_for_every_service_that_wants_it(monkeypatch):
+    monkeypatch.setenv("ORDERHUB_CLICKHOUSE_URL", "chdb:///var/lib/orderhub/logs")
+    assert settings.load(Settings).clickhouse_url.get_secret_value() == "chdb:///var/lib/orderhub/logs"
+
+
 MARKS = ["/", "?", "#", "1/2@x", "1?2", "1#2"]
 """What begins with a number looks like a port behind a host."""
 
@@ -103,6 +125,7 @@ def test_so_is_one_of_redis(monkeypatch, mark):
 )  # fmt: skip
 def test_what_is_right_is_taken_as_it_is(monkeypatch, certificate, query):
     url = SERVER + query.format(ca=certificate, key=certificate.with_name("key.pem"))
+    monkeypatch.setenv("ORDERHUB_SHOP_CLICKHOUSE_URL", "chdb:///data")
     monkeypatch.setenv("ORDERHUB_SHOP_DATABASE_URL", url)
     found = settings.load(Settings).database_url
     assert found is not None

@@ -33,10 +33,10 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrations_of(package: str) -> list[Migration]:
-    """The files of `<package>/migrations`, in order."""
+def migrations_of(package: str, folder: str = "migrations") -> list[Migration]:
+    """The files of `<package>/<folder>`, in order. Raises MigrationError."""
     found = []
-    for entry in sorted(resources.files(package).joinpath("migrations").iterdir(), key=lambda e: e.name):
+    for entry in sorted(resources.files(package).joinpath(folder).iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".sql"):
             match = NAME.match(entry.name)
             if not match:

@@ -109,6 +109,9 @@ def _url_words(schemes: tuple[str, ...]) -> str:
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres", look=urls.postgres))]
 RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix", look=urls.redis))]
+ClickHouseUrl = Annotated[
+    SecretStr, AfterValidator(_with_scheme("chdb", "http", "https", look=urls.clickhouse))
+]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 
 
@@ -210,6 +213,14 @@ class ServiceSettings(CommonSettings):
     )
     instance: str = Field(
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
+    )
+
+
+class ClickHouseSettings(CommonSettings):
+    """For a service that keeps something in ClickHouse, beside its other settings."""
+
+    clickhouse_url: ClickHouseUrl = Field(
+        description="chdb:///folder for an engine of its own, or http(s)://user:password@host:port/database."
     )
 
 

@@ -32,6 +32,7 @@ REDIS_TLS: Final = frozenset(
     {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 )
 REDIS: Final = REDIS_TLS | {"db", "username", "password", "client_name", "protocol"}
+CLICKHOUSE: Final = frozenset({"sslrootcert", "sslcert", "sslkey"})
 CERT_REQS: Final = ("required", "optional", "none")
 TRUTHS: Final = ("true", "false")
 
@@ -73,6 +74,18 @@ def redis(url: str) -> None:
     _pair(given, "ssl_certfile", "ssl_keyfile", None)
 
 
+def clickhouse(url: str) -> None:
+    """A folder of our own, or a server; the parameters are for https alone."""
+    parts = urlsplit(url)
+    if parts.scheme == "chdb" and (parts.netloc or len(parts.path) < 2):
+        raise ValueError("must have a whole path behind chdb://, as in chdb:///var/lib/orderhub/logs")
+    if parts.scheme != "chdb" and not parts.hostname:
+        raise ValueError(NO_PARTS)
+    given = _parameters(url, CLICKHOUSE if parts.scheme == "https" else frozenset())
+    _loads(given, "sslrootcert", _load_ca)
+    _pair(given, "sslcert", "sslkey", None)
+
+
 def _parameters(url: str, known: frozenset[str]) -> dict[str, str]:
     """Those behind the question mark. A `/`, `?` or `#` of a password that is not written as %XX ends up there, too."""
     parts = urlsplit(url)
@@ -84,10 +97,14 @@ def _parameters(url: str, known: frozenset[str]) -> dict[str, str]:
         raise ValueError("must have name=value after the question mark, joined by &") from None
     for name, value in pairs:
         if name not in known:
-            raise ValueError(f"{name} is no parameter of such a URL; it may have {', '.join(sorted(known))}")
+            raise ValueError(f"{name} is no parameter of such a URL{_may_have(known)}")
         if not value:
             raise ValueError(f"{name} has no value")
     return dict(pairs)
+
+
+def _may_have(known: frozenset[str]) -> str:
+    return f"; it may have {', '.join(sorted(known))}" if known else ""
 
 
 def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...]) -> None:

@@ -51,10 +51,9 @@ async def test_the_routes_that_wait_for_redis_are_those_of_the_document(
     for method, path in routes:
         headers = {**token, "idempotency-key": uuid4().hex}
         answer = await api(method, re.sub(r"\{.*?\}", str(uuid4()), path), headers=headers, json={})
-        if answer.headers["content-type"].startswith("application/problem"):
-            if answer.json()["code"] == "gateway.limits_unavailable":
-                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-                refused.add((method, path))
+        if b"gateway.limits_unavailable" in answer.content:
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            refused.add((method, path))
     assert refused == set(REFUSED.findall(OPERATIONS.read_text()))
 
 
