@@ -256,7 +256,10 @@ class _Pooled(Database):
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         async with self._acquired() as connection:
-            await connection.execute(self._begin)
+            try:
+                await connection.execute(self._begin)
+            except (asyncpg.PostgresError, *INFRASTRUCTURE) as error:  # the pooler is there, its server is not
+                raise self._away(error) from error
             try:
                 yield connection
                 await connection.execute("commit")
