@@ -85,7 +85,9 @@ async def consumed(db: Database, bus: KafkaBus, count: int) -> float:
         if applied >= count:
             done.set()
 
-    spec = ConsumerSpec("payments", (topics.PAYMENTS_COMMANDS,), load, {AuthorizePayment: handle}, save, saved)
+    spec = ConsumerSpec(
+        "payments", (topics.PAYMENTS_COMMANDS,), load, {AuthorizePayment: handle}, save, saved
+    )
     runner: Runner[list[str]] = Runner(spec, db, bus, "bench", Readiness(), 1000, 5)
     running = asyncio.create_task(runner.run())
     await done.wait()

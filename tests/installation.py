@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from orderhub import home, ports
+from orderhub_chassis import driver
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -144,9 +144,10 @@ class Installation:
         return found
 
     def ports(self) -> set[int]:
-        """All that the product listens on, PostgreSQL's own port included."""
+        """All that the product listens on, the port of its own PostgreSQL included."""
         found = {int(address.rpartition(":")[2]) for address in self.runtime.addresses.values()}
-        return {*found, int(self.runtime.urls["orderhub_orders"].rpartition("port=")[2])}
+        _, embedded, port = self.runtime.urls["orderhub_orders"].rpartition("port=")
+        return found | ({int(port)} if embedded else set())
 
     def pid(self, name: str) -> int:
         """Of a process by its name in the launcher's note."""
@@ -194,11 +195,8 @@ class Installation:
 
     async def sql(self, database: str, statement: str, *arguments: Any) -> list[Any]:
         """Rows of one of the product's databases, past the product."""
-        connection = await asyncpg.connect(self.runtime.urls[f"orderhub_{database}"])
-        try:
+        async with driver.opened(self.runtime.urls[f"orderhub_{database}"]) as connection:
             return list(await connection.fetch(statement, *arguments))
-        finally:
-            await connection.close(timeout=5)
 
     @contextlib.asynccontextmanager
     async def held(self, database: str, *tables: str) -> Any:
@@ -206,13 +204,10 @@ class Installation:
 
         Shorter than the services' own lock time-out (10 s).
         """
-        connection = await asyncpg.connect(self.runtime.urls[f"orderhub_{database}"])
-        try:
+        async with driver.opened(self.runtime.urls[f"orderhub_{database}"]) as connection:
             await connection.execute("begin")
             await connection.execute(f"lock table {', '.join(tables)} in exclusive mode")
             yield
-        finally:
-            await connection.close(timeout=5)
 
     def sql_now(self, database: str, statement: str, *arguments: Any) -> list[Any]:
         return asyncio.run(self.sql(database, statement, *arguments))

@@ -1,36 +1,40 @@
-"""How the product is spread over processes and servers in these tests."""
+"""How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
+
+One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
 
 @dataclass(frozen=True)
-class Layout:
-    """`servers` gives the variables that name what is not embedded, from the fixtures of the test that asks."""
+class Setup:
+    """`servers` are names of `deploy/backends`; what is not named is embedded."""
 
     processes: str
-    servers: Callable[[pytest.FixtureRequest], Mapping[str, str]] = lambda _: {}
+    servers: tuple[str, ...] = ()
 
 
-def on_kafka(request: pytest.FixtureRequest) -> Mapping[str, str]:
-    """Under names of its own, as the brokers are everybody's."""
-    backend: Any = request.getfixturevalue("backend")
-    return {
-        "ORDERHUB_BUS": f"kafka://{backend('kafka')['servers']}",
-        "ORDERHUB_KAFKA_PREFIX": f"e2e-{uuid4().hex[:12]}.",
-    }
+ONE = pytest.param(Setup("1"), id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
+MANY = pytest.param(
+    Setup("per-service"),
+    id="process-per-service",
+    marks=[pytest.mark.full, pytest.mark.xdist_group("e2e-process-per-service")],
+)
 
 
-def _layout(name: str, layout: Layout, *marks: Any) -> Any:
-    return pytest.param(layout, id=name, marks=[*marks, pytest.mark.xdist_group(f"e2e-{name}")])
+def on(*servers: str) -> object:
+    """Over three processes. One group, as their databases have the same names on one server."""
+    marks = [pytest.mark.backends, pytest.mark.xdist_group("e2e-on-servers")]
+    return pytest.param(Setup("3", servers), id="+".join(servers), marks=marks)
 
 
-ONE = _layout("one-process", Layout("1"))
-MANY = _layout("process-per-service", Layout("per-service"), pytest.mark.full)
-ON_KAFKA = _layout("on-kafka", Layout("3", on_kafka), pytest.mark.backends)
+ON_SERVERS = (
+    on("postgres15", "redis-secure"),
+    on("pgbouncer", "redis"),
+    on("kafka"),
+    on("kafka", "postgres15", "connect"),
+)

@@ -99,10 +99,12 @@ async def test_a_file_that_fails_leaves_nothing_of_itself_and_all_before_it(conn
 
 
 async def test_several_processes_at_once_apply_everything_once(connect, package):
-    name = package({f"{n:04}_pre_step.sql": f"create table step_{n} (id int)" for n in range(1, 12)})
-    connections = [await connect() for _ in range(4)]
+    files = {f"{n:04}_pre_step.sql": f"create table step_{n} (id int)" for n in range(1, 12)}
+    name, connections = package(files), [await connect() for _ in range(4)]
     applied = await asyncio.gather(*(migrate.migrate(connection, name) for connection in connections))
-    assert sorted(map(len, applied)) == [0, 0, 0, 11]
+    assert sorted(one for names in applied for one in names) == sorted(files)
+    rows = await connections[0].fetch("select name from schema_migrations order by applied_at, name")
+    assert [row["name"] for row in rows] == sorted(files), "in their order, whoever applied them"
 
 
 async def test_each_package_has_its_own_list(connect, package):

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, ClassVar
 
 import pytest
-from orderhub_chassis import settings
+from orderhub_chassis import settings, urls
 from orderhub_chassis.settings import PREFIX, CommonSettings, HttpUrl, ServiceSettings, SettingsError
 from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -235,9 +235,9 @@ WRONG = [
     ("DATABASE_URL", "mysql://me:geheim@there/shop", POSTGRES),
     ("DATABASE_URL", "geheim", POSTGRES),
     ("DATABASE_URL", "", POSTGRES),
-    ("DATABASE_URL", "postgresql://me:ge#heim@there/shop", settings.NO_PARTS),
-    ("DATABASE_URL", "postgresql://me:geheim@[::1/shop", settings.NO_PARTS),
-    ("REDIS_URL", "redis://me:geheim@there:many", settings.NO_PARTS),
+    ("DATABASE_URL", "postgresql://me:ge#heim@there/shop", urls.NO_PARTS),
+    ("DATABASE_URL", "postgresql://me:geheim@[::1/shop", urls.NO_PARTS),
+    ("REDIS_URL", "redis://me:geheim@there:many", urls.NO_PARTS),
     ("REDIS_URL", "http://me:geheim@there", REDIS),
     ("SITE", "shop.example", HTTP),
     ("SITE", "http://", HTTP),

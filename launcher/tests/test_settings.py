@@ -32,6 +32,20 @@ def test_up_tells_each_service_all_that_it_requires(name: str, monkeypatch: pyte
     chassis.load(settings_of(name))
 
 
+@pytest.mark.parametrize(
+    ("url", "database"),
+    [
+        ("postgresql://me:p%40s%2Fs%23@there:1/x?sslmode=require", "postgresql://me:p%40s%2Fs%23@there:1/y?sslmode=require"),
+        ("postgresql:///x?host=/run&pooler=transaction", "postgresql:///y?host=/run&pooler=transaction"),
+        ("postgresql://there?sslrootcert=/a/b.pem", "postgresql://there/y?sslrootcert=/a/b.pem"),
+        ("postgres://a:1,b:2/x", "postgres://a:1,b:2/y"),
+        ("postgresql://there", "postgresql://there/y"),
+    ],
+)  # fmt: skip
+def test_of_a_servers_url_only_the_database_is_replaced(url: str, database: str) -> None:
+    assert environment.on_server(url)("y") == database
+
+
 def test_a_secret_that_is_given_becomes_the_folders() -> None:
     wanted = environment.secrets_wanted(
         {"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY": "k", "ORDERHUB_CURSOR_KEY": ""}, {}

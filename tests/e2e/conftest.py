@@ -1,5 +1,5 @@
-"""One running product for all tests of this folder, in one process, (`make test-full`) in a process per service, and
-(`make test-backends`) on brokers.
+"""One running product for all tests of this folder: in one process, (`make test-full`) in a process per service, and
+(`make test-backends`) on servers instead of its own parts.
 
 Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
 data has to fit together.
@@ -9,19 +9,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import backends
 import httpx
 import pytest
 from installation import Installation, is_alive, is_listening
-from processes import MANY, ON_KAFKA, ONE, Layout
+from processes import MANY, ON_SERVERS, ONE, Setup
 from shop import Shop
 
 
-@pytest.fixture(scope="session", params=[ONE, MANY, ON_KAFKA])
-def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    layout: Layout = request.param
-    installation = Installation(
-        tmp_path_factory.mktemp("e2e") / "home", processes=layout.processes, extra=layout.servers(request)
-    )
+@pytest.fixture(scope="session", params=[ONE, MANY, *ON_SERVERS])
+def hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backend: backends.Backend
+) -> Iterator[Installation]:
+    setup: Setup = request.param
+    if "connect" in setup.servers:
+        backends.forget_connectors(backend)
+    if {"postgres15", "pgbouncer"} & set(setup.servers):
+        backends.empty(backend)
+    extra = backends.variables(backend, setup.servers)
+    installation = Installation(tmp_path_factory.mktemp("e2e") / "home", setup.processes, extra)
     try:
         installation.start()
         yield installation

@@ -3,6 +3,8 @@
 Nobody else commits. The transaction writes its outbox rows as the last statement before the commit, when it
 holds all of its locks already; so two transactions that change one aggregate write their rows in the order
 in which they commit.
+
+Behind a pooler in transaction mode (`?pooler=transaction` in the URL) every read is a transaction too.
 """
 
 from __future__ import annotations
@@ -105,9 +107,11 @@ class Database:
         hints: Hints,
         new_id: NewId,
         write_outbox: WriteOutbox,
+        begin: str = "begin",
     ) -> None:
         self._pool = pool
         self._write_outbox = write_outbox
+        self._begin = begin
         self.service = service
         self.clock = clock
         self.hints = hints
@@ -138,8 +142,10 @@ class Database:
         pool = Pool(connect, size)
         try:
             pool.release(await pool.acquire())
-            yield cls(
+            opened = _Pooled if driver.address(url).pooled else cls
+            yield opened(
                 pool, service=service, clock=clock or SystemClock(), hints=hints or Hints(), new_id=new_id,
+                begin=driver.begin(url, parameters),
                 write_outbox=write_outbox,
             )  # fmt: skip
         finally:
@@ -149,8 +155,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commit at the end of the block, with the outbox rows; roll back when it raises."""
         collector = outbox.Collector(self.service, self.clock)
-        async with self.connection() as connection:
-            await connection.execute("begin")
+        async with self._acquired() as connection:
+            await connection.execute(self._begin)
             try:
                 tx = Transaction(connection, collector)
                 yield tx
@@ -200,8 +206,8 @@ class Database:
 
         async def once() -> tuple[T, Sequence[Outgoing]]:
             collector = outbox.Collector(self.service, self.clock)
-            async with self.connection() as connection:
-                await connection.execute("begin")
+            async with self._acquired() as connection:
+                await connection.execute(self._begin)
                 try:
                     tx = Transaction(connection, collector)
                     result = await work(tx)
@@ -212,12 +218,15 @@ class Database:
 
         return await self._guarded(once)
 
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    def connection(self) -> contextlib.AbstractAsyncContextManager[Any]:
         """A bare connection for reads that need more than one statement; nothing may be written over it.
 
         Raises Unavailable whatever the reason why none can be had.
         """
+        return self._acquired()
+
+    @contextlib.asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
         try:
             connection = await self._pool.acquire()
         except (asyncpg.PostgresError, *INFRASTRUCTURE) as error:
@@ -253,6 +262,27 @@ class Database:
     def observe_pool(self) -> None:
         metrics.DB_POOL_SIZE.labels(self.service, "open").set(self._pool.open_connections)
         metrics.DB_POOL_SIZE.labels(self.service, "idle").set(self._pool.idle_connections)
+
+
+class _Pooled(Database):
+    """Behind a pooler in transaction mode: a session is ours, and has our settings, for one transaction at a time."""
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with self._acquired() as connection:
+            try:
+                await connection.execute(self._begin)
+            except (
+                asyncpg.PostgresError,
+                *INFRASTRUCTURE,
+            ) as error:  # the pooler is there, its server is not
+                raise self._away(error) from error
+            try:
+                yield connection
+                await connection.execute("commit")
+            except BaseException:
+                await _rollback(connection)
+                raise
 
 
 async def _rollback(connection: Any) -> None:

@@ -6,8 +6,10 @@ Files are named `NNNN_pre_<what>.sql` (before the new code runs: it must suit th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
@@ -31,10 +33,10 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrations_of(package: str) -> list[Migration]:
-    """The files of `<package>/migrations`, in order."""
+def migrations_of(package: str, folder: str = "migrations") -> list[Migration]:
+    """The files of `<package>/<folder>`, in order. Raises MigrationError."""
     found = []
-    for entry in sorted(resources.files(package).joinpath("migrations").iterdir(), key=lambda e: e.name):
+    for entry in sorted(resources.files(package).joinpath(folder).iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".sql"):
             match = NAME.match(entry.name)
             if not match:
@@ -44,35 +46,52 @@ def migrations_of(package: str) -> list[Migration]:
 
 
 async def migrate(connection: Any, *packages: str, phase: Literal["pre", "post", "all"] = "all") -> list[str]:
-    """Apply what is missing, one process at a time; returns the names applied. Each package keeps its own list."""
-    await connection.execute("select pg_advisory_lock($1)", LOCK)
-    try:
+    """Apply what is missing, one process at a time; returns the names applied. Each package keeps its own list.
+
+    Nothing of it outlives a transaction, so that it may go through a pooler.
+    """
+    async with _alone(connection):
         await connection.execute(
             "create table if not exists schema_migrations (package text, name text, checksum text not null,"
             " applied_at timestamptz not null default now(), primary key (package, name))"
         )
-        return [name for package in packages for name in await _apply(connection, package, phase)]
-    finally:
-        await connection.execute("select pg_advisory_unlock($1)", LOCK)
+        missing = [one for package in packages for one in await _missing(connection, package, phase)]
+    return [migration.name for package, migration in missing if await _apply(connection, package, migration)]
 
 
-async def _apply(connection: Any, package: str, phase: str) -> list[str]:
+@contextlib.asynccontextmanager
+async def _alone(connection: Any) -> AsyncIterator[None]:
+    """A transaction during which nobody else migrates this database."""
+    async with connection.transaction():
+        await connection.execute(f"select pg_advisory_xact_lock({LOCK})")
+        yield
+
+
+async def _missing(connection: Any, package: str, phase: str) -> list[tuple[str, Migration]]:
+    """Raises MigrationError when a file that was applied is another one now."""
     rows = await connection.fetch("select name, checksum from schema_migrations where package = $1", package)
     applied = {row["name"]: row["checksum"] for row in rows}
-    done = []
+    found = []
     for migration in migrations_of(package):
-        if migration.name in applied:
-            if applied[migration.name] != migration.checksum:
-                raise MigrationError(f"{package}: {migration.name} was changed after it had been applied")
-        elif phase in ("all", migration.phase):
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "insert into schema_migrations (package, name, checksum) values ($1, $2, $3)",
-                    package, migration.name, migration.checksum,
-                )  # fmt: skip
-            done.append(migration.name)
-    return done
+        if applied.get(migration.name, migration.checksum) != migration.checksum:
+            raise MigrationError(f"{package}: {migration.name} was changed after it had been applied")
+        if migration.name not in applied and phase in ("all", migration.phase):
+            found.append((package, migration))
+    return found
+
+
+async def _apply(connection: Any, package: str, migration: Migration) -> bool:
+    """In one transaction with its row; False where another process was quicker."""
+    async with _alone(connection):
+        there = "select from schema_migrations where package = $1 and name = $2"
+        if await connection.fetchrow(there, package, migration.name) is not None:
+            return False
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "insert into schema_migrations (package, name, checksum) values ($1, $2, $3)",
+            package, migration.name, migration.checksum,
+        )  # fmt: skip
+    return True
 
 
 async def pending(connection: Any, *packages: str) -> list[str]:

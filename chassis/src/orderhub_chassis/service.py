@@ -27,7 +27,7 @@ from orderhub_chassis.calls import InternalTokens
 from orderhub_chassis.clock import Clock, SystemClock
 from orderhub_chassis.consumer import ConsumerSpec, Runner
 from orderhub_chassis.cursors import Cursors
-from orderhub_chassis.db import Database
+from orderhub_chassis.db import Database, WriteOutbox
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.grpc import client, server
 from orderhub_chassis.grpc.deadletters import DeadLetterServicer
@@ -171,7 +171,13 @@ async def open_chassis(
             )
         )
         chassis.db = await chassis.enter(
-            _database(settings.database_url.get_secret_value(), name, settings, around)
+            _database(
+                settings.database_url.get_secret_value(),
+                name,
+                settings.database_pool_size,
+                around,
+                write_outbox=cdc.write if settings.relay == "cdc" else outbox.write,
+            )
         )
         await _require_migrations(chassis.db, MESSAGING, package)
         chassis.bus = await chassis.enter(open_bus(settings, around))
@@ -190,19 +196,20 @@ async def open_chassis(
 def _database(
     url: str,
     name: str,
-    settings: ServiceSettings,
+    size: int,
     around: Surroundings,
     session: Mapping[str, str] | None = None,
+    write_outbox: WriteOutbox = outbox.write,
 ) -> Any:
     return Database.open(
         url,
         service=name,
-        size=settings.database_pool_size,
+        size=size,
         clock=around.clock,
         hints=around.hints,
         new_id=around.new_id,
         session=session,
-        write_outbox=cdc.write if settings.relay == "cdc" else outbox.write,
+        write_outbox=write_outbox,
     )
 
 
@@ -219,7 +226,7 @@ async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIter
         ) as kafka:
             yield kafka
         return
-    async with _database(url, "bus", settings, around, postgres_bus.SESSION) as db:
+    async with _database(url, "bus", settings.bus_pool_size, around, postgres_bus.SESSION) as db:
         await _require_migrations(db, postgres_bus.PACKAGE)
         async with PostgresBus.open(db) as bus:
             yield bus

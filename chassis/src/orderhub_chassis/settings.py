@@ -33,7 +33,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from orderhub_chassis import sources
+from orderhub_chassis import sources, urls
 from orderhub_chassis.sources import PREFIX as PREFIX
 from orderhub_chassis.sources import SettingsError as SettingsError
 from orderhub_chassis.sources import given as given
@@ -64,23 +64,21 @@ WORDS: Final = (
     ("value_error", "{error}"),
 )
 """The begin of pydantic's name of an error, and what a user is told; in braces what pydantic knows about it."""
-NO_PARTS: Final = (
-    "is a URL without a readable host and port: special characters of a password are written as %XX"
-)
 SILENT: Final = ("missing", "value_error")
 """Errors after which the value is not repeated: there is none, or it may hold a password."""
 S = TypeVar("S", bound="CommonSettings")
 
 
-def _with_scheme(*schemes: str) -> Callable[[SecretStr], SecretStr]:
-    """Found out here, not by a driver whose words would show the password."""
+def _with_scheme(*schemes: str, look: Callable[[str], None]) -> Callable[[SecretStr], SecretStr]:
+    """Found out here, not by a driver whose words would show the password. `look` raises ValueError."""
 
     def check(value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if text.partition("://")[0] not in schemes:
             raise ValueError(_url_words(schemes))
         if not _has_parts(text):
-            raise ValueError(NO_PARTS)
+            raise ValueError(urls.NO_PARTS)
+        look(text)
         return value
 
     return check
@@ -116,7 +114,7 @@ def _bus(value: SecretStr) -> SecretStr:
     """A bus is a database or a list of brokers, and those are told nothing but where they are."""
     text = value.get_secret_value()
     if not text.startswith(KAFKA):
-        return _with_scheme("postgresql", "postgres", "kafka")(value)
+        return _with_scheme("postgresql", "postgres", "kafka", look=urls.postgres)(value)
     if not all(BROKER.fullmatch(broker) for broker in text.removeprefix(KAFKA).split(",")):
         raise ValueError("must be kafka://host:port, with more brokers after commas and nothing else")
     return value
@@ -128,8 +126,11 @@ def _file(value: str) -> str:
     return value
 
 
-PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres"))]
-RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix"))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres", look=urls.postgres))]
+RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix", look=urls.redis))]
+ClickHouseUrl = Annotated[
+    SecretStr, AfterValidator(_with_scheme("chdb", "http", "https", look=urls.clickhouse))
+]
 BusUrl = Annotated[SecretStr, AfterValidator(_bus)]
 FileName = Annotated[str, AfterValidator(_file)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
@@ -266,7 +267,10 @@ class ServiceSettings(KafkaSettings):
         0, ge=0, le=65535, description="Port of /livez, /readyz and /metrics; 0 takes any free one."
     )
     database_pool_size: int = Field(
-        6, ge=2, le=100, description="Most connections to this service's database."
+        5, ge=2, le=100, description="Most connections to this service's database."
+    )
+    bus_pool_size: int = Field(
+        3, ge=2, le=100, description="Most connections to the embedded bus's database."
     )
     call_timeout: timedelta = Field(
         timedelta(seconds=5), description="Deadline of one call to another service."
@@ -290,6 +294,14 @@ class ServiceSettings(KafkaSettings):
         if self.relay == "cdc" and not self.bus.get_secret_value().startswith(KAFKA):
             raise ValueError("ORDERHUB_RELAY: cdc needs brokers: set ORDERHUB_BUS to kafka://host:port")
         return self
+
+
+class ClickHouseSettings(CommonSettings):
+    """For a service that keeps something in ClickHouse, beside its other settings."""
+
+    clickhouse_url: ClickHouseUrl = Field(
+        description="chdb:///folder for an engine of its own, or http(s)://user:password@host:port/database."
+    )
 
 
 def variables(settings_cls: type[CommonSettings]) -> list[tuple[str, str, FieldInfo]]:

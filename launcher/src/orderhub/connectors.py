@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from orderhub_chassis import cdc
+from orderhub_chassis import cdc, driver
 
 from orderhub import topology
 from orderhub.exits import Refused
@@ -78,6 +78,7 @@ def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
         "database.password": unquote(parts.password or ""),
         "database.dbname": database,
         "database.sslmode": SSL.get(given.get("sslmode", ["prefer"])[0], "prefer"),
+        **({"database.sslrootcert": given["sslrootcert"][0]} if "sslrootcert" in given else {}),
         "plugin.name": "pgoutput",
         "slot.name": cdc.slot_of(service),
         "publication.name": cdc.slot_of(service),
@@ -129,6 +130,10 @@ async def register(reach: Reach, settings: Settings) -> None:
         raise Refused(
             "ORDERHUB_DATABASE_URL: is required with ORDERHUB_RELAY=cdc: a server with wal_level=logical that Kafka Connect"
             " can reach"
+        )
+    if driver.address(settings.database_url.get_secret_value()).pooled:
+        raise Refused(
+            "ORDERHUB_DATABASE_URL: a pooler passes no replication on: with ORDERHUB_RELAY=cdc name the server"
         )
     wanted = all_of(reach, settings.kafka_prefix)
     for name, config in wanted.items():

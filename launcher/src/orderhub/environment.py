@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from orderhub import ports, topology
 from orderhub.exits import Exit, Refused
@@ -56,7 +55,10 @@ class Servers:
 
 def on_server(url: str) -> Dsn:
     """The URLs of databases on a server that is not ours."""
-    return lambda database: urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+    place, _, query = url.partition("?")
+    scheme, _, rest = place.partition("://")
+    server = f"{scheme}://{rest.partition('/')[0]}"
+    return lambda database: f"{server}/{database}" + "?" * bool(query) + query
 
 
 @dataclass(frozen=True)

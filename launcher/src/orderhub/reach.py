@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from orderhub_chassis import driver
 
 from orderhub import settings
 from orderhub.environment import Dsn
@@ -26,7 +27,7 @@ class Reach:
 @contextlib.asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[Any]:
     try:
-        connection = await asyncpg.connect(dsn, timeout=10)
+        connection = await driver.connect(dsn, {})
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         variable = "ORDERHUB_DATABASE_URL: " if settings.loaded().database_url else ""
         raise Refused(f"{variable}the database cannot be reached: {error or type(error).__name__}") from error

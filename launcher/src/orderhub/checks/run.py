@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
+from orderhub_chassis import driver
 from orderhub_chassis.errors import Unavailable
 
 from orderhub import databases, home, settings, topology
@@ -77,10 +78,10 @@ def _log(reach: Reach, connections: Mapping[str, Any]) -> Log:
 async def _snapshot(dsn: str) -> Any:
     """A connection whose every read sees the moment of its first."""
     try:
-        connection = await asyncpg.connect(dsn, timeout=10, server_settings={"jit": "off"})
+        connection = await driver.connect(dsn, {})
     except (OSError, asyncpg.PostgresError) as error:
         raise Refused(f"the database cannot be reached: {error}") from error
-    await connection.execute("begin isolation level repeatable read read only; select 1")
+    await connection.execute("begin isolation level repeatable read read only; set local jit = off; select 1")
     return connection
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
 
 from orderhub_chassis.db import Database
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
@@ -16,8 +15,8 @@ from orderhub_inventory.api.servicer import InventoryServicer
 from orderhub_inventory.settings import Settings
 
 # A search is planned anew each time: a plan that is made once does not know the words and sorts half of the catalogue.
-# A parallel worker takes 5 ms to start, which is what a whole search costs without it. asyncpg passes these on as
-# settings of the session. Everything else names its rows by key and keeps its plans.
+# A parallel worker takes 5 ms to start, which is what a whole search costs without it. Everything else names
+# its rows by key and keeps its plans.
 PLANS = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}
 SEARCHES = 3
 """How many lists of products are read at once."""
@@ -44,8 +43,11 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             lambda: questions.ask(chassis.db, settings.reservation_question_every),
         )
         search = await chassis.enter(
-            Database.open(_search_url(settings), service="inventory", size=SEARCHES, clock=around.clock)
-        )
+            Database.open(
+                settings.database_url.get_secret_value(), service="inventory", size=SEARCHES,
+                clock=around.clock, session=PLANS,
+            )
+        )  # fmt: skip
         servicer = InventoryServicer(chassis.db, search, chassis.cursors, settings.import_max_rows)
         await chassis.serve_grpc(
             [lambda server: inventory_pb2_grpc.add_InventoryServiceServicer_to_server(servicer, server)],
@@ -53,8 +55,3 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         )
         chassis.readiness.opened = True
         yield Service(chassis)
-
-
-def _search_url(settings: Settings) -> str:
-    parts = urlsplit(settings.database_url.get_secret_value())
-    return parts._replace(query="&".join(filter(None, (parts.query, urlencode(PLANS))))).geturl()

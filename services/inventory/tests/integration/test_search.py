@@ -49,7 +49,8 @@ async def put_on_the_shelf(sql: asyncpg.Connection, on_hand: str) -> None:
 @pytest.fixture
 async def search(settings: Settings) -> AsyncIterator[Database]:
     """Sessions as those that the product searches with."""
-    async with Database.open(app._search_url(settings), service="inventory") as db:
+    url = settings.database_url.get_secret_value()
+    async with Database.open(url, service="inventory", session=app.PLANS) as db:
         yield db
 
 

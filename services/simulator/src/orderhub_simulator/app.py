@@ -8,9 +8,8 @@ import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from orderhub_chassis import http, telemetry
+from orderhub_chassis import driver, http, telemetry
 from orderhub_chassis.db import Database
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.migrate import migrate
@@ -23,8 +22,7 @@ from orderhub_simulator.writer import Transactions, Writer
 # Longer than any client pool keeps an idle connection, so that it is never the server who closes first.
 KEEP_ALIVE_SECONDS = 75
 # Every statement here reaches its rows by key. A generic plan that was made while the tables were empty would read
-# them whole until the next ANALYZE: 53,000 rows per update after half a minute of load. asyncpg passes these on
-# from the URL as settings of the session.
+# them whole until the next ANALYZE: 53,000 rows per update after half a minute of load.
 BY_KEY_ONLY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
 log = telemetry.log("simulator")
@@ -62,16 +60,18 @@ async def build(settings: Settings, around: Surroundings | None = None) -> Async
 @contextlib.asynccontextmanager
 async def _database(settings: Settings, around: Surroundings) -> AsyncIterator[Database]:
     """A party of its own migrates its own database, so that it can be started alone."""
+    url = settings.database_url.get_secret_value()
+    async with driver.opened(url) as connection:
+        for name in await migrate(connection, "orderhub_simulator"):
+            log.info("migrated", name=name)
     async with Database.open(
-        _session_url(settings.database_url.get_secret_value()),
+        url,
         service=settings.service,
         size=settings.database_pool_size,
         clock=around.clock,
         new_id=around.new_id,
+        session=BY_KEY_ONLY,
     ) as database:
-        async with database.connection() as connection:
-            for name in await migrate(connection, "orderhub_simulator"):
-                log.info("migrated", name=name)
         yield database
 
 
@@ -91,11 +91,6 @@ async def _writer(settings: Settings, database: Database) -> AsyncIterator[Write
 def _end_with(owner: asyncio.Task[Any] | None, writing: asyncio.Task[None]) -> None:
     if owner and not writing.cancelled() and writing.exception():
         owner.cancel()
-
-
-def _session_url(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(query="&".join(filter(None, (parts.query, urlencode(BY_KEY_ONLY))))).geturl()
 
 
 def _url(host: str, port: int) -> str:

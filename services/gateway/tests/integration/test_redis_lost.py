@@ -1,0 +1,84 @@
+"""What every route does while Redis is away, as docs/operations.md has it; and a Redis that comes back without its data."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from orderhub import embedded
+from orderhub_gateway.limits import PAUSE_SECONDS
+
+OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
+REFUSED = re.compile(r"^\| `([A-Z]+) (/api/v1/\S+)` \| 503 \|", re.MULTILINE)
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[embedded.Redis]:
+    """A Redis that is this test's alone; the test may stop it."""
+    server = embedded.start_redis(tmp_path / "redis")
+    yield server
+    server.stop()
+
+
+async def operations(api: Any) -> list[tuple[str, str]]:
+    """(method, path) of every route of the API."""
+    document = (await api("GET", "/openapi.json")).json()
+    return [
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item and path.startswith("/api/")
+    ]
+
+
+async def test_the_routes_that_wait_for_redis_are_those_of_the_document(
+    open_gateway: Any, cache: embedded.Redis
+) -> None:
+    api = await open_gateway(redis_url=cache.url())
+    token = await api.as_("operator")
+    routes = await operations(api)
+    assert len(routes) > 30
+    cache.stop()
+    refused = set()
+    for method, path in routes:
+        headers = {**token, "idempotency-key": uuid4().hex}
+        answer = await api(method, re.sub(r"\{.*?\}", str(uuid4()), path), headers=headers, json={})
+        if b"gateway.limits_unavailable" in answer.content:
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            refused.add((method, path))
+    assert refused == set(REFUSED.findall(OPERATIONS.read_text()))
+
+
+async def test_a_redis_that_comes_back_without_its_data_is_used_again_with_full_buckets(
+    open_gateway: Any, cache: embedded.Redis, tmp_path: Path, eventually: Any
+) -> None:
+    api = await open_gateway(redis_url=cache.url(), login_rate_per_account=0.001, login_burst_per_account=1)
+    guess = {"email": f"{uuid4().hex}@example.org", "password": "a wrong guess"}
+
+    async def status() -> int:
+        return int((await api("POST", "/v1/auth/login", json=guess)).status_code)
+
+    assert [await status(), await status()] == [401, 429]
+    os.kill(cache.pid, signal.SIGKILL)
+    cache.child.wait()
+    other = {**guess, "email": f"{uuid4().hex}@example.org"}
+    assert (await api("POST", "/v1/auth/login", json=other)).status_code == 503
+    for left in (tmp_path / "redis").rglob("*.rdb"):
+        left.unlink()
+    again = await asyncio.to_thread(embedded.start_redis, tmp_path / "redis")
+    try:
+
+        async def is_let_in() -> bool:
+            return (await api("POST", "/v1/auth/login", json=other)).status_code == 401
+
+        await eventually(is_let_in, within=10 * PAUSE_SECONDS)
+    finally:
+        again.stop()
