@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from orderhub_gateway.settings import Settings
 from orderhub_gateway.tokens import claim_at, principal_id
 
 VARIABLE = "ORDERHUB_OIDC_ISSUERS"
+KEYCLOAK = Path(__file__).parents[4] / "deploy" / "keycloak"
 NEEDED: dict[str, Any] = {
     **{f"{name}_address": "127.0.0.1:9" for name in ("auth", "inventory", "orders", "payments", "delivery")},
     "redis_url": "redis://127.0.0.1:9", "internal_key": "i" * 40, "cursor_key": "c" * 40,
@@ -144,6 +146,33 @@ def test_the_settings_file_takes_the_list_as_yaml(folder: Path, monkeypatch: pyt
     (one,) = chassis.load(Settings, **NEEDED).oidc_issuers
     assert (one.role_map, one.clock_skew) == (GOOD["role_map"], timedelta(seconds=5))
     assert loaded(monkeypatch, [{**GOOD, "clock_skew": 7}])[0].clock_skew == timedelta(seconds=7)
+
+
+def test_the_examples_for_keycloak_are_taken_and_are_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = loaded(monkeypatch, (KEYCLOAK / "issuers.json").read_text())
+    monkeypatch.delenv(VARIABLE)
+    (yaml,) = re.findall(r"```yaml\n(.*?)```", (KEYCLOAK / "README.md").read_text(), re.DOTALL)
+    (folder / "orderhub.yaml").write_text(yaml)
+    assert chassis.load(Settings, **NEEDED).oidc_issuers == (example,)
+
+
+def test_the_realm_for_keycloak_has_no_secret_and_no_user_and_fits_the_example() -> None:
+    text = (KEYCLOAK / "orderhub-realm.json").read_text()
+    realm, (example,) = json.loads(text), json.loads((KEYCLOAK / "issuers.json").read_text())
+    assert not [word for word in ("secret", "privateKey", "credentials", "users") if f'"{word}"' in text]
+    assert set(example["role_map"]) == {role["name"] for role in realm["roles"]["realm"]}
+    (client,) = realm["clients"]
+    assert client["redirectUris"] == [
+        f"http://{host}:8080/oidc/callback" for host in ("127.0.0.1", "localhost")
+    ]
+    assert client["attributes"]["pkce.code.challenge.method"] == "S256"
+    audience, vendor = [mapper["config"] for mapper in client["protocolMappers"]]
+    assert (audience["included.custom.audience"], vendor["claim.name"]) == (
+        example["audience"],
+        example["vendor_claim"],
+    )
 
 
 def test_a_mistake_in_the_settings_file_names_the_variable(folder: Path) -> None:
