@@ -40,7 +40,7 @@ SHOWN: Final = 60
 
 
 def _url(value: str) -> str:
-    """Without what RFC 8414, section 2, keeps out of an issuer; a name and password in it would end in logs."""
+    """Without a name and a password, which would end in logs."""
     try:
         parts = urlsplit(value)
         plain = parts.hostname and parts.scheme in ("http", "https") and (parts.port or True)
@@ -48,6 +48,11 @@ def _url(value: str) -> str:
         plain = False
     if not plain or not value.isascii() or any(c.isspace() for c in value) or parts.username is not None:
         raise ValueError("must be a URL such as https://login.example/realms/shop")
+    return value
+
+
+def _plain(value: str) -> str:
+    """RFC 8414, section 2."""
     if "?" in value or "#" in value:
         raise ValueError("must have no query and no fragment")
     return value
@@ -75,7 +80,7 @@ class Issuer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    issuer: Url
+    issuer: Annotated[Url, AfterValidator(_plain)]
     audience: Text
     roles_claim: Text
     role_map: Annotated[dict[str, Role], Field(min_length=1)]

@@ -34,6 +34,7 @@ SMALLEST_RSA: Final = 2048
 
 FetchKeys = Callable[[], Awaitable[str | bytes]]
 Told = Callable[[str], None]
+Forget = Callable[[Collection["Key"]], None]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,19 +64,18 @@ class Times:
 class Keys:
     """`fetch` gives the JWKS or raises a Failure. `told` hears why keys cannot be had, and "" when they can again.
 
-    `forget` hears of keys that are no longer published: what was signed by them is not valid any more.
+    `forget`, which a verifier sets, hears of keys that are no longer published: what they signed is worth nothing.
     """
 
     def __init__(
-        self, issuer: str, fetch: FetchKeys, clock: Clock, times: Times, *,
-        told: Told = lambda reason: None, forget: Callable[[Collection[Key]], None] = lambda keys: None,
-    ) -> None:  # fmt: skip
+        self, issuer: str, fetch: FetchKeys, clock: Clock, times: Times, told: Told = lambda reason: None
+    ) -> None:
         self._issuer = issuer
         self._fetch = fetch
         self._clock = clock
         self._times = times
         self._told = told
-        self.forget = forget
+        self.forget: Forget = lambda keys: None
         self._keys: dict[str, list[Key]] = {}
         self._fetched_at = self._asked_at = -math.inf
         self._failure: Failure | None = None
@@ -185,7 +185,10 @@ class Keys:
     async def _keep_fresh(self) -> None:
         pause = PAUSE
         while True:
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - a bug, which must not be the last time that keys are asked for
+                log("gateway").error("gateway.bug", issuer=self._issuer, exc_info=error)
             wait = min(pause, self._times.refresh) if self._failure else self._times.refresh
             pause = min(2 * pause, LONGEST_PAUSE) if self._failure else PAUSE
             # Replicas that started together do not go on asking together.

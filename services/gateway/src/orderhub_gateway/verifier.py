@@ -112,4 +112,4 @@ def _keys(one: Issuer, fetch: FetchKeys, clock: Clock, readiness: GatedReadiness
         readiness.note(f"issuer {one.issuer}", reason and f"its keys cannot be had: {reason}")
 
     times = Times(one.jwks_refresh.total_seconds(), one.jwks_keep.total_seconds())
-    return Keys(one.issuer, fetch, clock, times, told=told)
+    return Keys(one.issuer, fetch, clock, times, told)
