@@ -54,12 +54,12 @@ VARIABLES: Mapping[str, tuple[str, Callable[[Backend], str]]] = {
     "redis": ("ORDERHUB_REDIS_URL", redis),
     "redis-secure": ("ORDERHUB_REDIS_URL", secure_redis),
 }
-"""Server → the variable that names it, and what to say."""
+"""Server → the variable that names it, and what to say. Who uses Keycloak says more: see `keycloak`."""
 
 
 def variables(backend: Backend, servers: Sequence[str]) -> dict[str, str]:
     """Names on brokers are the product's own, as they are everybody's; with Kafka Connect messages are captured."""
-    found = {VARIABLES[name][0]: VARIABLES[name][1](backend) for name in servers}
+    found = {VARIABLES[name][0]: VARIABLES[name][1](backend) for name in servers if name in VARIABLES}
     if "kafka" in servers:
         found["ORDERHUB_KAFKA_PREFIX"] = f"e2e-{uuid4().hex[:12]}."
     if "connect" in servers:

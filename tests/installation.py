@@ -18,6 +18,7 @@ from typing import Any
 
 from orderhub import home, ports
 from orderhub_chassis import driver
+from people import OwnPeople, People
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -39,6 +40,7 @@ class Installation:
     folder: Path
     processes: str = "1"
     extra: Mapping[str, str] = field(default_factory=dict)
+    people: People = field(default_factory=OwnPeople)
     port: int = field(default_factory=ports.free_port)
     process: subprocess.Popen[bytes] | None = None
     tokens: dict[str, tuple[float, str]] = field(default_factory=dict)

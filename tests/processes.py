@@ -1,6 +1,7 @@
 """How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
 
-One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`.
+One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`;
+with Keycloak the people log in there.
 """
 
 from __future__ import annotations
@@ -37,4 +38,5 @@ ON_SERVERS = (
     on("pgbouncer", "redis"),
     on("kafka"),
     on("kafka", "postgres15", "connect"),
+    on("keycloak"),
 )

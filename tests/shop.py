@@ -15,7 +15,6 @@ from installation import Installation
 from orderhub import ordering
 
 SETTLED: Final = frozenset({"CONFIRMED", "REJECTED", "CANCELLED", "ON_HOLD", "IN_DELIVERY", "COMPLETED"})
-TOKEN_SECONDS: Final = 600.0
 VENDOR: Final = "Scales and Tails"
 numbers = count(1)
 
@@ -131,35 +130,18 @@ class Shop:
     async def as_(self, who: str) -> Person:
         """A demo user: customer, customer2, courier, operator, or a vendor by name."""
         made_at, token = self.hub.tokens.get(who, (0.0, ""))
-        if time.time() - made_at > TOKEN_SECONDS:
-            token = await self._login(who)
+        if time.time() - made_at > self.hub.people.token_seconds:
+            token = await self.hub.people.token(self, who)
             self.hub.tokens[who] = (time.time(), token)
         return Person(self.http, token)
 
-    async def _login(self, who: str) -> str:
-        from orderhub import gateway
-
-        known = gateway.credentials(self.hub.place, who)
-        answer = await self.http.post("auth/login", json={"email": known.email, "password": known.password})
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
-
     async def newcomer(self) -> Person:
         """A customer of today."""
-        body = {
-            "email": f"{secrets.token_hex(8)}@e2e.orderhub.example",
-            "password": secrets.token_urlsafe(15),
-        }
-        answer = await self.http.post("auth/register", json={**body, "name": "Newcomer"})
-        assert answer.status_code == 201, answer.text
-        return Person(self.http, answer.json()["access_token"])
+        return Person(self.http, await self.hub.people.newcomer(self))
 
     async def employee(self, role: str) -> Person:
-        """Another user of a role, made by the operator."""
-        who = {"email": f"{secrets.token_hex(8)}@e2e.orderhub.example", "password": secrets.token_urlsafe(15)}
-        await (await self.as_("operator")).done("admin/users", {**who, "roles": [role], "name": "Newcomer"})
-        answer = await self.http.post("auth/login", json=who)
-        return Person(self.http, answer.json()["access_token"])
+        """Another user of a role."""
+        return Person(self.http, await self.hub.people.employee(self, role))
 
     # --- the vendor ---
 

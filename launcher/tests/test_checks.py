@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import asyncpg
 import pytest
@@ -15,6 +15,7 @@ from orderhub.checks import run as checking
 from orderhub.checks.log import EmbeddedLog
 from orderhub.checks.model import Finding, View
 from orderhub.reach import Reach
+from orderhub_chassis.ids import uuid7
 
 ORDERS, PAYMENTS, INVENTORY, DELIVERY, AUTH, SIMULATOR, BUS = (
     "orderhub_orders",
@@ -274,6 +275,14 @@ async def test_a_run_that_is_live_and_over_is_named(settled: Settled) -> None:
         assert [dict(finding.row)["order_id"] for finding in await found_by(view, "orders.live")] == [
             str(both)
         ]
+
+
+async def test_a_customer_of_another_issuer_is_in_no_database_of_ours(settled: Settled) -> None:
+    statement = f"update orders set customer_id = $1 where id = {CONFIRMED}"
+    for customer, blamed in ((str(uuid5(NAMESPACE_URL, "https://login.example ada")), 0), (str(uuid7()), 1)):
+        async with opened(settled, ORDERS) as view:
+            await view.connections[ORDERS].execute(statement, customer)
+            assert len(await found_by(view, "people.customers")) == blamed
 
 
 async def test_waiting_is_no_fault_of_a_stopped_product(settled: Settled) -> None:

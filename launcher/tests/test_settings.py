@@ -209,3 +209,22 @@ async def test_without_a_folder_the_way_inside_names_what_is_missing(
     monkeypatch.delenv("ORDERHUB_GATEWAY_AUTH_ADDRESS")
     with pytest.raises(Refused, match="does not run"):
         await inside.running(place).__aenter__()
+
+
+def test_a_wrong_issuer_is_a_mistake_that_keeps_up_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERHUB_OIDC_ISSUERS", '[{"issuer": "http://login.example"}]')
+    assert configuration.unknown(chassis.given()) == []
+    [said] = configuration.mistakes(chassis.given())
+    assert said.startswith("ORDERHUB_OIDC_ISSUERS: entry 1: audience: is required, and ")
+
+
+def test_the_settings_file_s_issuers_are_known_by_their_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("orderhub.yaml").write_text("oidc_issuers:\n- {issuer: 'https://login.example', audience: a}\n")
+    found = chassis.given()
+    assert found["ORDERHUB_OIDC_ISSUERS"].value == '[{"issuer": "https://login.example", "audience": "a"}]'
+    assert configuration.unknown(found) == []
+    [said] = configuration.mistakes(found)
+    assert said.startswith("ORDERHUB_OIDC_ISSUERS: entry 1: roles_claim: is required, and ")

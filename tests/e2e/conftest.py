@@ -8,11 +8,14 @@ data has to fit together.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import backends
 import httpx
 import pytest
 from installation import Installation, is_alive, is_listening
+from keycloak import KeycloakPeople, fresh_realm
+from people import OwnPeople
 from processes import MANY, ON_SERVERS, ONE, Setup
 from shop import Shop
 
@@ -22,12 +25,20 @@ def hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backend: backends.Backend
 ) -> Iterator[Installation]:
     setup: Setup = request.param
+    folder = tmp_path_factory.mktemp("e2e") / "home"
     if "connect" in setup.servers:
         backends.forget_connectors(backend)
     if {"postgres15", "pgbouncer"} & set(setup.servers):
         backends.empty(backend)
-    extra = backends.variables(backend, setup.servers)
-    installation = Installation(tmp_path_factory.mktemp("e2e") / "home", setup.processes, extra)
+    told, people = backends.variables(backend, setup.servers), OwnPeople()
+    with ExitStack() as stack:
+        if "keycloak" in setup.servers:
+            realm = stack.enter_context(fresh_realm(backend("keycloak")))
+            told["ORDERHUB_OIDC_ISSUERS"], people = realm.issuers, KeycloakPeople(realm)
+        yield from running(Installation(folder, setup.processes, told, people=people))
+
+
+def running(installation: Installation) -> Iterator[Installation]:
     try:
         installation.start()
         yield installation

@@ -4,6 +4,7 @@ one that is no good is a SettingsError, never a value that is silently missing."
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,9 +129,19 @@ def _texts(path: Path, where: str, table: dict[Any, Any]) -> dict[str, str]:
     }
 
 
+def _json(where: str, tables: list[Any]) -> str:
+    """A list of tables: a setting that takes one takes it as JSON."""
+    try:
+        return json.dumps(tables)
+    except (TypeError, ValueError, RecursionError):
+        raise SettingsError(f"{where}: must hold texts, numbers, lists and tables only") from None
+
+
 def _text(where: str, value: Any) -> str:
     """As it would stand in the environment."""
     parts = value if isinstance(value, list) else [value]
+    if parts and all(isinstance(part, dict) for part in parts):
+        return _json(where, parts)
     if not all(isinstance(part, SCALARS) for part in parts):
         raise SettingsError(f"{where}: must be one value, or a list of them")
     return ",".join(str(part).lower() if isinstance(part, bool) else str(part) for part in parts)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+from joserfc.jws import JWSRegistry
 from orderhub_auth.app import build as build_auth
 from orderhub_auth.settings import Settings as AuthSettings
 from orderhub_chassis.calls import Call, Caller, InternalTokens, service_caller
@@ -33,6 +39,113 @@ WEBHOOK_SECRET = "whsec_of_the_tests_only"
 OPERATOR = Call(caller=Caller("0198c0de-0000-7000-8000-0000000000aa", frozenset({"operator"})))
 PEERS = ("auth", "inventory", "orders", "payments", "delivery")
 numbers = count(1)
+
+
+@cache
+def rsa_key() -> RSAKey:
+    """Making one takes a while."""
+    return RSAKey.generate_key(2048, private=True)
+
+
+def ec_key() -> ECKey:
+    return ECKey.generate_key("P-256", private=True)
+
+
+class Idp:
+    """An issuer of its own: a real HTTP server with discovery and a JWKS, and the keys that sign its tokens."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.clock: Any = SystemClock()
+        self.keys: list[Any] = [ec_key()]
+        self.asked = {"discovery": 0, "jwks": 0}
+        self.status = 200
+        self.jwks: bytes | None = None
+        self.metadata: dict[str, Any] = {}
+        self.location = ""
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def settings(self, **over: Any) -> dict[str, Any]:
+        """As in ORDERHUB_OIDC_ISSUERS."""
+        return {
+            "issuer": self.url, "audience": "orderhub", "roles_claim": "realm_access.roles",
+            "role_map": {"customer": "customer", "staff": "operator", "seller": "vendor"}, "vendor_claim": "vendor_id",
+            **over,
+        }  # fmt: skip
+
+    def claims(self, **over: Any) -> dict[str, Any]:
+        """Of a good token of Keycloak's kind. A claim that is given as None is left out."""
+        now = int(self.clock.now().timestamp())
+        claims = {
+            "iss": self.url, "aud": ["account", "orderhub"], "sub": "0198c0de-0000-7000-8000-000000000001",
+            "typ": "Bearer", "iat": now, "exp": now + 300, "realm_access": {"roles": ["customer", "offline_access"]},
+            "email": "ada@example.org", "email_verified": True, "name": "Ada", **over,
+        }  # fmt: skip
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, key: Any = None, head: dict[str, Any] | None = None, **over: Any) -> str:
+        key = key or self.keys[-1]
+        alg = "RS256" if isinstance(key, RSAKey) else "ES256"
+        header = {"alg": alg, "typ": "JWT", "kid": key.thumbprint(), **(head or {})}
+        anything = JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
+        return jwt.encode(header, self.claims(**over), key, registry=anything)
+
+    def published(self) -> list[dict[str, Any]]:
+        return [{**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig"} for key in self.keys]
+
+    async def _discovery(self, request: web.Request) -> web.Response:
+        self.asked["discovery"] += 1
+        return web.json_response({"issuer": self.url, "jwks_uri": f"{self.url}/certs", **self.metadata})
+
+    async def _certs(self, request: web.Request) -> web.StreamResponse:
+        self.asked["jwks"] += 1
+        await self.gate.wait()
+        if self.location:
+            raise web.HTTPFound(self.location)
+        if self.jwks is not None:
+            return web.Response(status=self.status, body=self.jwks)
+        return web.json_response({"keys": self.published()}, status=self.status)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Idp]:
+        app = web.Application()
+        app.router.add_get("/realms/shop/.well-known/openid-configuration", self._discovery)
+        app.router.add_get("/realms/shop/certs", self._certs)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/realms/shop"
+            yield self
+        finally:
+            self.gate.set()
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def make_idp() -> AsyncIterator[Callable[[], Awaitable[Idp]]]:
+    """`await make_idp()`: an issuer that serves until the test ends."""
+    async with AsyncExitStack() as stack:
+        yield lambda: stack.enter_async_context(Idp().serving())
+
+
+@pytest.fixture
+def rsa() -> RSAKey:
+    return rsa_key()
+
+
+@pytest.fixture
+async def idp(make_idp: Any) -> Idp:
+    made: Idp = await make_idp()
+    return made
+
+
+@pytest.fixture
+def oidc_issuers() -> tuple[Any, ...]:
+    """What the gateway of `whole` believes beside auth; a module that wants more defines its own."""
+    return ()
 
 
 class Api:
@@ -176,7 +289,9 @@ async def api(open_gateway: Any) -> Api:
 
 
 @pytest.fixture
-async def whole(make_settings: Any, make_database: Any, redis_url: str) -> AsyncIterator[Api]:
+async def whole(
+    make_settings: Any, make_database: Any, redis_url: str, oidc_issuers: Any
+) -> AsyncIterator[Api]:
     """Everything: all services, the provider's simulator, the gateway."""
     around = Surroundings(hints=Hints())
     async with AsyncExitStack() as stack:
@@ -199,7 +314,8 @@ async def whole(make_settings: Any, make_database: Any, redis_url: str) -> Async
         await start("payments", simulator_url=simulator.url, simulator_api_key="s" * 40, **stripe)
         await start("delivery")
         await start("orders", inventory_address=f"127.0.0.1:{ports['inventory']}")
-        gateway = await stack.enter_async_context(build_gateway(gateway_settings(redis_url, ports), around))
+        settings = gateway_settings(redis_url, ports, oidc_issuers=oidc_issuers)
+        gateway = await stack.enter_async_context(build_gateway(settings, around))
         auth, inventory = [await stack.enter_async_context(_peer(ports[n])) for n in ("auth", "inventory")]
         opened = Api(await stack.enter_async_context(_client(gateway.port)), auth, inventory)
         await opened.make_vendor()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from orderhub_chassis import http, wire
 from orderhub_chassis.calls import InternalTokens
@@ -13,12 +12,12 @@ from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
 
-from orderhub_gateway import clients, routing
+from orderhub_gateway import clients, routing, verifier
 from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
 from orderhub_gateway.limits import Limiter
+from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
-from orderhub_gateway.verifier import Verifier
 
 KEEP_ALIVE_SECONDS = 75
 
@@ -31,29 +30,6 @@ class Service:
     port: int
 
 
-class GatedReadiness(Readiness):
-    """Not ready before a file exists: whoever sets the installation up makes it when all is done."""
-
-    def __init__(self, file: Path | None) -> None:
-        super().__init__()
-        self._file = file
-
-    def report(self) -> dict[str, str]:
-        self._look()
-        return super().report()
-
-    @property
-    def ok(self) -> bool:
-        self._look()
-        return self.opened and not self.reasons
-
-    def _look(self) -> None:
-        if self._file is None or self._file.exists():
-            self.ready("setup")
-        else:
-            self.unready("setup", "the installation is being set up")
-
-
 @asynccontextmanager
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
     """Raises PortTaken when somebody else listens on the port."""
@@ -63,10 +39,11 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         peers = await stack.enter_async_context(clients.connect(settings, tokens))
         limiter = Limiter(settings.redis_url.get_secret_value())
         stack.push_async_callback(limiter.close)
-        verifier = Verifier(peers.jwks, around.clock, issuer=settings.public_url, audience=settings.audience)
-        app = routing.application(settings, peers, limiter, readiness)
+        opening = verifier.opened(settings, around.clock, peers.jwks, readiness)
+        access = await stack.enter_async_context(opening)
+        app = routing.application(settings, peers, limiter, readiness, access)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
-        edge = Edge(Direct(app), settings, verifier, limiter)
+        edge = Edge(Direct(app), settings, access, limiter)
         port = await stack.enter_async_context(_serve(edge, settings))
         readiness.opened = True
         try:

@@ -12,16 +12,17 @@ import msgspec
 from litestar.connection import Request
 from orderhub_chassis.calls import Call
 from orderhub_chassis.cursors import Cursors
-from orderhub_chassis.health import Readiness
 from orderhub_contracts.common.v1 import common_pb2
 
 from orderhub_gateway.clients import Peers, Service
 from orderhub_gateway.edge import Context
 from orderhub_gateway.errors import IfMatchMalformed, KeyRequired
 from orderhub_gateway.limits import Limiter, Policy
+from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.responses import Headers
 from orderhub_gateway.schemas.common import Input, Page
 from orderhub_gateway.settings import Settings
+from orderhub_gateway.verifier import Verifier
 
 HttpRequest = Request[Any, Any, Any]
 T = TypeVar("T")
@@ -36,11 +37,14 @@ REPLAYED: Final = (b"idempotency-replayed", b"true")
 class Parts:
     """What the routes stand on; one per gateway, in Litestar's state."""
 
-    def __init__(self, settings: Settings, peers: Peers, limiter: Limiter, readiness: Readiness) -> None:
+    def __init__(
+        self, settings: Settings, peers: Peers, limiter: Limiter, readiness: GatedReadiness, access: Verifier
+    ) -> None:
         self.settings = settings
         self.peers = peers
         self.limiter = limiter
         self.readiness = readiness
+        self.access = access
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         rate, burst = settings.login_rate_per_account, settings.login_burst_per_account
         self.login_policy = Policy("login", rate, burst, essential=True)

@@ -178,14 +178,12 @@ class Edge:
             return ANONYMOUS
         try:
             return await self._verified(authorization)
-        except TokenRefused:
+        except Failure:
             await self._limit(self._per_address, context.address, context)
             raise
 
     async def _verified(self, authorization: bytes) -> Caller:
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
-            raise TokenRefused("Authorization must be: Bearer <access token>")
+        token = bearer(authorization)
         return self._verifier.known(token) or await self._verifier.verify(token)
 
     async def _limit(self, policy: Policy, key: str, context: Context) -> None:
@@ -250,6 +248,14 @@ def _context(headers: dict[bytes, bytes], address: str) -> Context:
         headers.get(b"prefer", b"").decode("latin-1"),
         [(b"x-request-id", request_id), (b"traceparent", traceparent.encode()), NOSNIFF],
     )
+
+
+def bearer(authorization: bytes) -> bytes:
+    """The token of an Authorization header (RFC 6750, section 2.1). Raises TokenRefused."""
+    scheme, _, token = authorization.partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        raise TokenRefused("Authorization must be: Bearer <access token>")
+    return token
 
 
 def _called_by(caller: Caller, call: Call) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orderhub_chassis.errors import (
     FieldError,
+    Forbidden,
     HttpFailure,
     Invalid,
     Kind,
@@ -93,6 +94,22 @@ class IfMatchMalformed(BadRequest):
 
 class TokenRefused(Unauthenticated):
     code = "auth.token_refused"
+
+
+class VendorMissing(Forbidden):
+    """The issuer says vendor, and not which."""
+
+    code = "auth.vendor_missing"
+
+    def __init__(self, claim: str) -> None:
+        super().__init__(f"the access token is a vendor's, and its claim {claim} is no vendor's id")
+
+
+class IssuerAway(Unavailable):
+    """`detail` says why an issuer's keys cannot be had, for the log and /readyz; clients are told WORDS."""
+
+    code = "auth.issuer_unavailable"
+    WORDS = "the keys of the access token's issuer cannot be had right now"
 
 
 class LimitReached(RateLimited):

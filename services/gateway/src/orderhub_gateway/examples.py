@@ -66,11 +66,12 @@ SHOP: Final = {
     "name": "Blue Lagoon Aquatics", "line1": "Havenweg 12", "city": "Rotterdam", "postal_code": "3011",
     "country": "NL", "phone": None, "lat": 51.92, "lon": 4.48,
 }  # fmt: skip
-A_USER: Final = {
+A_PERSON: Final = {
     "id": CUSTOMER, "email": "ada@example.org", "name": "Ada", "roles": ["customer"], "email_verified": False,
     "vendor_id": None,
 }  # fmt: skip
-A_USER_ENTRY: Final = {**A_USER, "disabled": False, "created_at": AT}
+A_USER: Final = {**A_PERSON, "issuer": None}
+A_USER_ENTRY: Final = {**A_PERSON, "disabled": False, "created_at": AT}
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl", "refresh_token": "ohr_c2VjcmV0",
     "token_type": "Bearer", "expires_in": 900, "refresh_expires_in": 2_592_000, "user": A_USER,

@@ -12,4 +12,16 @@ PLACE_BATCH = Histogram(
     "Orders per call to orders.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
-JWKS_REFRESHES = Counter("orderhub_gateway_jwks_refreshes_total", "Times the public keys were asked for.")
+JWKS_REFRESHES = Counter(
+    "orderhub_gateway_jwks_refreshes_total",
+    "Times an issuer was asked for its public keys, by what came of it.",
+    ("issuer", "outcome"),
+)
+ISSUER_AWAY = Gauge(
+    "orderhub_gateway_issuer_away", "1 while the public keys of an issuer cannot be had.", ("issuer",)
+)
+TOKENS = Counter(
+    "orderhub_gateway_tokens_checked_total",
+    "Access tokens whose signature and claims were checked: once for each, then they are known.",
+    ("issuer", "outcome"),
+)

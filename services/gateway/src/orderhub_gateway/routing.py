@@ -11,7 +11,6 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
-from orderhub_chassis.health import Readiness
 
 from orderhub_gateway import problems
 from orderhub_gateway.api import admin, auth, catalogue, deliveries, orders, payments, system
@@ -22,7 +21,9 @@ from orderhub_gateway.edge import check_known
 from orderhub_gateway.limits import Limiter
 from orderhub_gateway.openapi import Document
 from orderhub_gateway.policy import Policy as RolePolicy
+from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
+from orderhub_gateway.verifier import Verifier
 
 Operation = tuple[str, str]
 """The template of a path, and a method."""
@@ -36,7 +37,9 @@ API_ROUTES = [
 ]
 
 
-def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: Readiness) -> Litestar:
+def application(
+    settings: Settings, peers: Peers, limiter: Limiter, readiness: GatedReadiness, access: Verifier
+) -> Litestar:
     roles = RolePolicy()
     declared: dict[Operation, frozenset[str]] = {}
 
@@ -57,7 +60,7 @@ def application(settings: Settings, peers: Peers, limiter: Limiter, readiness: R
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,
         request_max_body_size=settings.body_limit,
-        state=State({"parts": Parts(settings, peers, limiter, readiness)}),
+        state=State({"parts": Parts(settings, peers, limiter, readiness, access)}),
         logging_config=None,
     )
     declared.update(_query_parameters(app))

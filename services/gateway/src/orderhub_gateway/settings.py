@@ -7,12 +7,14 @@ import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from orderhub_chassis.grpc import MAX_MESSAGE
 from orderhub_chassis.settings import PREFIX, CommonSettings, RedisUrl
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
+
+from orderhub_gateway import issuers
 
 ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 MIB = 1024 * 1024
@@ -39,6 +41,11 @@ class Settings(CommonSettings):
     )
     cursor_key: SecretStr = Field(min_length=32, description="Signs list cursors; at least 32 characters.")
     audience: str = Field("orderhub-api", description="Audience that an access token must have.")
+    oidc_issuers: Annotated[tuple[issuers.Issuer, ...], NoDecode] = Field(
+        (),
+        validation_alias=issuers.VARIABLE,
+        description="Issuers whose access tokens count beside those of auth: a JSON list, see deploy/keycloak.",
+    )
     ready_file: Path | None = Field(
         None, description="The gateway is not ready before this file exists; unset: at once."
     )
@@ -98,6 +105,17 @@ class Settings(CommonSettings):
     instance: str = Field(
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."
     )
+
+    @field_validator("oidc_issuers", mode="before")
+    @classmethod
+    def _issuers(cls, value: Any) -> tuple[issuers.Issuer, ...]:
+        return issuers.parse(value)
+
+    @model_validator(mode="after")
+    def _nobody_is_us(self) -> Settings:
+        if any(one.issuer == self.public_url for one in self.oidc_issuers):
+            raise ValueError(f"{issuers.VARIABLE}: issuer: {self.public_url} is this installation itself")
+        return self
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -1,58 +1,45 @@
-"""Access tokens: verified once against auth's public keys, then known until they expire."""
+"""Access tokens: verified once against the keys of the one who issued them, then known until they expire."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
-import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, NamedTuple
 
-import msgspec
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from orderhub_chassis.calls import Caller
 from orderhub_chassis.clock import Clock
+from orderhub_chassis.errors import Failure
 
-from orderhub_gateway import metrics
+from orderhub_gateway import discovery, metrics
 from orderhub_gateway.errors import TokenRefused
+from orderhub_gateway.issuers import Issuer
+from orderhub_gateway.keys import FetchKeys, Key, Keys, Times
+from orderhub_gateway.readiness import GatedReadiness
+from orderhub_gateway.settings import Settings
+from orderhub_gateway.tokens import Foreign, Own, Profile, Trusted, peek
 
 KNOWN: Final = 20_000
-LONGEST: Final = 4096
-REFRESH_AT_MOST_EVERY: Final = 5.0
-LEEWAY: Final = 0
-
-FetchKeys = Callable[[], Awaitable[str]]
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """What an access token must say."""
+class Known(NamedTuple):
+    """A verified token. `until` counts seconds since 1970."""
 
-    iss: str
-    aud: str
-    sub: str
-    sid: str
-    exp: int
-    roles: list[str]
-    vendor_id: str = ""
+    until: float
+    caller: Caller
+    profile: Profile | None
+    key: Key
 
 
 class Verifier:
-    """`fetch_keys` asks auth for its JWKS; it is asked again for a key id that is not known."""
+    """`trusted` are the issuers that are believed, by the `iss` of their tokens."""
 
-    def __init__(self, fetch_keys: FetchKeys, clock: Clock, *, issuer: str, audience: str) -> None:
-        self._fetch_keys = fetch_keys
+    def __init__(self, clock: Clock, trusted: Mapping[str, Trusted]) -> None:
         self._clock = clock
-        self._issuer = issuer
-        self._audience = audience
-        self._keys: KeySet | None = None
-        self._kids: frozenset[str] = frozenset()
-        self._asked_at = float("-inf")
-        self._asking = asyncio.Lock()
-        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._trusted = trusted
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        for one in trusted.values():
+            one.keys.forget = self._forget
 
     def known(self, token: bytes) -> Caller | None:
         """The caller of a token that was verified before and still lives."""
@@ -62,53 +49,67 @@ class Verifier:
         return None
 
     async def verify(self, token: bytes) -> Caller:
-        """Raises TokenRefused, or Unavailable when the keys are not known and auth is away."""
-        kid = _kid(token)
-        if kid not in self._kids:
-            await self._refresh()
-        if self._keys is None or kid not in self._kids:
-            raise TokenRefused("the access token is signed with an unknown key")
-        claims = self._claims(token, self._keys)
-        caller = Caller(claims.sub, frozenset(claims.roles), claims.vendor_id, claims.sid)
-        self._known[token] = (claims.exp, caller)
+        """Raises TokenRefused, VendorMissing, or Unavailable while the issuer's keys cannot be had."""
+        return (await self._verified(token)).caller
+
+    async def profile(self, token: bytes) -> Profile | None:
+        """What another issuer says of its user in this token; None for a user of our own auth."""
+        if self.known(token) is None:
+            await self.verify(token)
+        return self._known[token].profile
+
+    async def _verified(self, token: bytes) -> Known:
+        head, issuer = peek(token)
+        one = self._trusted.get(issuer)
+        if one is None:
+            raise TokenRefused("the access token is from an issuer that is not believed here")
+        if head.alg not in one.algorithms:
+            raise TokenRefused("the access token is signed in a way that is not allowed")
+        key = await one.keys.find(head.kid, head.alg)
+        outcome = "good"
+        try:
+            said = one.read(token, head, key, now := self._clock.now().timestamp())
+        except Failure as failure:
+            outcome = failure.code
+            raise
+        finally:
+            metrics.TOKENS.labels(issuer, outcome).inc()
+        # A token is believed no longer than the key that it was verified with.
+        known = Known(min(said.until, now + one.keys.good_for), said.caller, said.profile, key)
+        self._known[token] = known
         if len(self._known) > KNOWN:
             self._known.popitem(last=False)
-        return caller
+        return known
 
-    def _claims(self, token: bytes, keys: KeySet) -> Claims:
-        try:
-            decoded = jwt.decode(token, keys, algorithms=["ES256"])
-            claims = msgspec.convert(decoded.claims, Claims)
-        except (JoseError, ValueError, msgspec.ValidationError) as error:
-            raise TokenRefused("the access token is not valid") from error
-        if (
-            claims.iss != self._issuer
-            or claims.aud != self._audience
-            or decoded.header.get("typ") != "at+jwt"
-        ):
-            raise TokenRefused("the access token is not for this API")
-        if claims.exp + LEEWAY <= self._clock.now().timestamp():
-            raise TokenRefused("the access token has expired")
-        return claims
-
-    async def _refresh(self) -> None:
-        """One question at a time, and no more than one every few seconds, whatever clients send."""
-        async with self._asking:
-            if self._clock.monotonic() - self._asked_at < REFRESH_AT_MOST_EVERY:
-                return
-            keys = KeySet.import_key_set(json.loads(await self._fetch_keys()))
-            metrics.JWKS_REFRESHES.inc()
-            self._asked_at = self._clock.monotonic()
-            self._keys, self._kids = keys, frozenset(key.kid for key in keys.keys if key.kid)
+    def _forget(self, keys: Collection[Key]) -> None:
+        """What was signed with keys that their issuer took back."""
+        for token in [token for token, known in self._known.items() if known.key in keys]:
+            del self._known[token]
 
 
-def _kid(token: bytes) -> str:
-    """The key id of the unverified header: only to know which key to have."""
-    try:
-        if len(token) > LONGEST:
-            raise ValueError("too long")
-        head = token.split(b".", 1)[0]
-        header: Any = msgspec.json.decode(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4)))
-        return str(header["kid"])
-    except (ValueError, KeyError, TypeError, binascii.Error, msgspec.DecodeError) as error:
-        raise TokenRefused("the access token is not valid") from error
+@asynccontextmanager
+async def opened(
+    settings: Settings, clock: Clock, own: FetchKeys, readiness: GatedReadiness
+) -> AsyncIterator[Verifier]:
+    """The verifier of an installation: `own` asks our auth for its JWKS; other issuers are asked over HTTP."""
+    keys = Keys(settings.public_url, own, clock, Times(pause_after_failure=0))
+    trusted: dict[str, Trusted] = {
+        settings.public_url: Own(keys, issuer=settings.public_url, audience=settings.audience)
+    }
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(keys.kept_fresh())
+        if settings.oidc_issuers:
+            http = await stack.enter_async_context(discovery.session())
+            for one in settings.oidc_issuers:
+                foreign = Foreign(_keys(one, discovery.Fetch(http, one), clock, readiness), one)
+                await stack.enter_async_context(foreign.keys.kept_fresh())
+                trusted[one.issuer] = foreign
+        yield Verifier(clock, trusted)
+
+
+def _keys(one: Issuer, fetch: FetchKeys, clock: Clock, readiness: GatedReadiness) -> Keys:
+    def told(reason: str) -> None:
+        readiness.note(f"issuer {one.issuer}", reason and f"its keys cannot be had: {reason}")
+
+    times = Times(one.jwks_refresh.total_seconds(), one.jwks_keep.total_seconds())
+    return Keys(one.issuer, fetch, clock, times, told)

@@ -417,7 +417,7 @@ async def test_register_login_refresh_logout_as_a_client_does(api: Any) -> None:
     assert registered.status_code == 201
     assert registered.json()["user"] == {
         "id": registered.json()["user"]["id"], "email": "grace@example.org", "name": "Grace", "roles": ["customer"],
-        "email_verified": False, "vendor_id": None,
+        "email_verified": False, "vendor_id": None, "issuer": None,
     }  # fmt: skip
     assert registered.headers["cache-control"] == "no-store"
     assert_problem(await api("POST", "/v1/auth/register", json=user), 409, "auth.email_taken")

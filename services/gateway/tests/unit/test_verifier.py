@@ -1,4 +1,4 @@
-"""When the gateway asks auth for its keys, and when it does not."""
+"""Our own auth: when the gateway asks it for its keys, when it does not, and which tokens it refuses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from joserfc.jwk import ECKey
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Unavailable
 from orderhub_gateway.errors import TokenRefused
+from orderhub_gateway.keys import Keys, Times
+from orderhub_gateway.tokens import Own
 from orderhub_gateway.verifier import Verifier
 
 CLAIMS = {
@@ -42,7 +44,8 @@ class Auth:
         return jwt.encode(header, {**CLAIMS, "exp": exp, **over}, key).encode()
 
     def verifier(self) -> Verifier:
-        return Verifier(self.jwks, self.clock, issuer="here", audience="api")
+        keys = Keys("here", self.jwks, self.clock, Times(pause_after_failure=0))
+        return Verifier(self.clock, {"here": Own(keys, issuer="here", audience="api")})
 
 
 async def test_a_good_token_is_verified_once_and_known_until_it_expires() -> None:

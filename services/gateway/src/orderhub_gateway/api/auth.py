@@ -12,6 +12,7 @@ from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_gateway.bodies import JsonBody
 from orderhub_gateway.calling import HttpRequest, context_of, parts_of, peers_of
 from orderhub_gateway.convert import auth as convert
+from orderhub_gateway.edge import bearer
 from orderhub_gateway.errors import LimitReached
 from orderhub_gateway.responses import Json, Raw
 from orderhub_gateway.schemas.auth import Login, Refresh, Register, TokenPair, User
@@ -55,9 +56,17 @@ async def logout(request: HttpRequest, data: JSONBody[Refresh]) -> Response[None
 
 @get("/auth/me", operation_id="getMe")
 async def me(request: HttpRequest) -> Response[User]:
-    """Who the access token stands for."""
+    """Who the access token stands for; of a user of another issuer, what the token says."""
+    profile = await parts_of(request).access.profile(token_of(request))
+    if profile is not None:
+        return Json(convert.foreign_user(context_of(request).call.caller, profile), 200, [NO_STORE])
     auth = peers_of(request).auth
     return Json(convert.user(await auth(auth.stub.GetMe, pb.GetMeRequest())), 200, [NO_STORE])
+
+
+def token_of(request: HttpRequest) -> bytes:
+    """Of a request that came past the door with it."""
+    return bearer(request.headers["authorization"].encode("latin-1"))
 
 
 async def _limit_account(request: HttpRequest, email: str) -> None:

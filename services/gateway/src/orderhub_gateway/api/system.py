@@ -37,7 +37,9 @@ async def livez() -> Response[Any]:
 @get("/readyz", include_in_schema=False)
 async def readyz(request: HttpRequest) -> Response[Any]:
     readiness = parts_of(request).readiness
-    report = {"service": "gateway", "ready": readiness.ok, "reasons": readiness.report()}
+    report: dict[str, Any] = {"service": "gateway", "ready": readiness.ok, "reasons": readiness.report()}
+    if readiness.notes:
+        report["notes"] = readiness.notes
     return Raw(200 if readiness.ok else 503, msgspec.json.encode(report), [])
 
 

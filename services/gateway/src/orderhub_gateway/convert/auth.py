@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from orderhub_chassis.calls import Caller
 from orderhub_contracts.auth.v1 import auth_pb2
 
 from orderhub_gateway.schemas.auth import TokenPair, User, UserEntry
+from orderhub_gateway.tokens import Profile
 
 
 def user(message: auth_pb2.User) -> User:
@@ -15,6 +17,19 @@ def user(message: auth_pb2.User) -> User:
         roles=list(message.roles),
         email_verified=message.email_verified,
         vendor_id=message.vendor_id or None,
+    )
+
+
+def foreign_user(caller: Caller, profile: Profile) -> User:
+    """A user whom auth does not know: the id is ours, all the rest another issuer's word."""
+    return User(
+        id=caller.user_id,
+        email=profile.email,
+        name=profile.name,
+        roles=sorted(caller.roles),
+        email_verified=profile.email_verified,
+        vendor_id=caller.vendor_id or None,
+        issuer=profile.issuer,
     )
 
 

@@ -41,12 +41,15 @@ class CreateUser(Input):
 
 
 class User(msgspec.Struct, kw_only=True):
+    """`issuer` is who vouches for a user whom auth does not know; null for our own."""
+
     id: str
     email: str
     name: str
     roles: list[str]
     email_verified: bool
     vendor_id: str | None
+    issuer: str | None = None
 
 
 class UserEntry(msgspec.Struct, kw_only=True):
