@@ -27,7 +27,7 @@ NO_START = (
 
 
 def run_service(
-    settings_cls: type[settings.ServiceSettings],
+    settings_cls: type[Any],
     build: Callable[[Any, Surroundings], AbstractAsyncContextManager[Any]],
 ) -> None:
     """Run one service until a signal; never returns."""

@@ -20,6 +20,10 @@ class MigrationError(Exception):
     """The files and what the database has applied do not fit together."""
 
 
+class Behind(MigrationError):
+    """The database waits for `orderhub migrate`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     name: str

@@ -18,7 +18,17 @@ from typing import Any
 import structlog
 from orderhub_contracts.events.v1 import dead_letters_pb2, dead_letters_pb2_grpc
 
-from orderhub_chassis import deadletters, hints, http, idempotency, inbox, metrics, migrate
+from orderhub_chassis import (
+    deadletters,
+    hints,
+    http,
+    idempotency,
+    inbox,
+    metrics,
+    migrate,
+    outages,
+    starting,
+)
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.bus.postgres import PostgresBus
@@ -66,6 +76,7 @@ class Chassis:
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         self.db: Database
         self.bus: Bus
+        self.peers_health = server.Health()
         self.grpc_port = 0
         self.http_port = 0
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,6 +85,12 @@ class Chassis:
 
     async def enter(self, manager: contextlib.AbstractAsyncContextManager[Any]) -> Any:
         return await self._stack.enter_async_context(manager)
+
+    async def drain(self) -> None:
+        """Tell everybody that this one is about to stop, and serve on until they have had time to go elsewhere."""
+        self.readiness.drain()
+        await self.peers_health.leave()
+        await asyncio.sleep(self.settings.drain_delay.total_seconds())
 
     async def connect(self, address: str) -> client.Peer:
         peer: client.Peer = await self.enter(client.connect(address, self.tokens, self.settings.call_timeout))
@@ -121,7 +138,7 @@ class Chassis:
         self.grpc_port = await self.enter(
             server.serve(
                 self.name, added, names, self.tokens, host=settings.grpc_host, port=settings.grpc_port,
-                grace=settings.shutdown_grace.total_seconds(),
+                grace=settings.shutdown_grace.total_seconds(), peers_health=self.peers_health,
             )
         )  # fmt: skip
         return self.grpc_port
@@ -154,9 +171,9 @@ class Chassis:
 async def open_chassis(
     name: str, settings: ServiceSettings, around: Surroundings, *, package: str, relay: bool = True
 ) -> AsyncIterator[Chassis]:
-    """Database (migrations must be applied), bus, relay, health port and housekeeping of one service.
+    """Database, bus, relay, health port and housekeeping of one service.
 
-    Raises migrate.MigrationError when the database is behind the code.
+    Waits for a database or bus that cannot be reached, or is behind the code; /readyz says so meanwhile.
     """
     async with AsyncExitStack() as stack:
         chassis = Chassis(name, settings, around, stack)
@@ -168,11 +185,7 @@ async def open_chassis(
                 grace=2,
             )
         )
-        chassis.db = await chassis.enter(
-            _database(settings.database_url.get_secret_value(), name, settings, around)
-        )
-        await _require_migrations(chassis.db, MESSAGING, package)
-        chassis.bus = await chassis.enter(open_bus(settings, around))
+        await _reach_backends(chassis, around, package)
         if relay:
             await _start_relay(chassis)
         await chassis.every(timedelta(seconds=5), "housekeeping", lambda: _housekeeping(chassis))
@@ -180,6 +193,21 @@ async def open_chassis(
             yield chassis
         finally:  # also when a neighbour in the process could not start: nobody may take it for ready meanwhile
             chassis.readiness.opened = False
+
+
+async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) -> None:
+    settings, readiness = chassis.settings, chassis.readiness
+    url, bus = settings.database_url.get_secret_value(), settings.bus.get_secret_value()
+    chassis.db = await starting.until_there(
+        readiness, "database", outages.place(url),
+        lambda: chassis.enter(_database(url, chassis.name, settings, around)),
+    )  # fmt: skip
+    await starting.until_there(
+        readiness, "migrations", "", lambda: _require_migrations(chassis.db, MESSAGING, package)
+    )
+    chassis.bus = await starting.until_there(
+        readiness, "bus", outages.place(bus), lambda: chassis.enter(open_bus(settings, around))
+    )
 
 
 def _database(
@@ -214,9 +242,7 @@ async def _require_migrations(db: Database, *packages: str) -> None:
     async with db.connection() as connection:
         missing = await migrate.pending(connection, *packages)
     if missing:
-        raise migrate.MigrationError(
-            f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}"
-        )
+        raise migrate.Behind(f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}")
 
 
 async def _start_relay(chassis: Chassis) -> None:

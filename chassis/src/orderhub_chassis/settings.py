@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ from orderhub_chassis.sources import SettingsError as SettingsError
 from orderhub_chassis.sources import given as given
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/@\[\]]+):[0-9]{1,5}")
 MASK = "********"
 SHOWN: Final = 40
 """Characters of a wrong value that are repeated to the user."""
@@ -109,6 +111,26 @@ def _url_words(schemes: tuple[str, ...]) -> str:
     return f"must be a URL that starts with {', '.join(others)} or {last}"
 
 
+def _addresses(value: str) -> str:
+    """`host:port`, or several IP addresses with their ports, all of one kind, as gRPC takes them."""
+    several = [address.strip() for address in value.split(",")]
+    if not all(ADDRESS.fullmatch(address) for address in several):
+        raise ValueError("must be host:port, or several separated by commas")
+    kinds = {_ip_version(address.rpartition(":")[0].strip("[]")) for address in several}
+    if len(several) > 1 and (0 in kinds or len(kinds) > 1):
+        raise ValueError("several must be IP addresses of one kind; one name may stand for many addresses")
+    return value
+
+
+def _ip_version(host: str) -> int:
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return 0
+
+
+Addresses = Annotated[str, AfterValidator(_addresses)]
+"""Where a peer's gRPC is: `host:port`, or its replicas' addresses separated by commas."""
 PostgresUrl = Annotated[SecretStr, AfterValidator(_with_scheme("postgresql", "postgres"))]
 RedisUrl = Annotated[SecretStr, AfterValidator(_with_scheme("redis", "rediss", "unix"))]
 HttpUrl = Annotated[str, AfterValidator(_http)]
@@ -200,6 +222,11 @@ class ServiceSettings(CommonSettings):
     )
     shutdown_grace: timedelta = Field(
         timedelta(seconds=10), description="Time to finish what is under way at a stop."
+    )
+    drain_delay: timedelta = Field(
+        timedelta(0),
+        description="At a stop, time between /readyz telling of it and the closing of the doors; a little longer than"
+        " load balancers need to notice.",
     )
     consumer_batch: int = Field(
         1000, ge=1, le=10_000, description="Most messages in one consumer transaction."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from orderhub_chassis import http, wire
+from orderhub_chassis import http, outages, starting, wire
 from orderhub_chassis.calls import InternalTokens
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
+from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing
 from orderhub_gateway.direct import Direct
@@ -29,6 +32,12 @@ class Service:
 
     readiness: Readiness
     port: int
+    drain_delay: timedelta
+
+    async def drain(self) -> None:
+        """Say at /readyz and to kept connections that this one stops, and serve on until they went elsewhere."""
+        self.readiness.drain()
+        await asyncio.sleep(self.drain_delay.total_seconds())
 
 
 class GatedReadiness(Readiness):
@@ -56,23 +65,40 @@ class GatedReadiness(Readiness):
 
 @asynccontextmanager
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
-    """Raises PortTaken when somebody else listens on the port."""
+    """Raises PortTaken when somebody else listens on the port. Serves, and is not ready, until Redis can be asked."""
     readiness = GatedReadiness(settings.ready_file)
     tokens = InternalTokens(settings.internal_key.get_secret_value(), around.clock)
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(clients.connect(settings, tokens))
-        limiter = Limiter(settings.redis_url.get_secret_value())
+        redis_url = settings.redis_url.get_secret_value()
+        limiter = Limiter(redis_url)
         stack.push_async_callback(limiter.close)
         verifier = Verifier(peers.jwks, around.clock, issuer=settings.public_url, audience=settings.audience)
         app = routing.application(settings, peers, limiter, readiness)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
-        edge = Edge(Direct(app), settings, verifier, limiter)
+        edge = Edge(Direct(app), settings, verifier, limiter, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
+        await stack.enter_async_context(_until_redis_answers(readiness, redis_url, limiter))
         readiness.opened = True
         try:
-            yield Service(readiness, port)
+            yield Service(readiness, port, settings.drain_delay)
         finally:
             readiness.opened = False
+
+
+@asynccontextmanager
+async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> AsyncIterator[None]:
+    """Beside the serving: most routes do without Redis, whoever starts while it is away must not close them."""
+    readiness.unready("redis", "not asked yet")
+    where, away = outages.place(url), (RedisError, OSError)
+    asking = asyncio.create_task(
+        starting.until_there(readiness, "redis", where, limiter.reach, waits_for=away)
+    )
+    try:
+        yield
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:

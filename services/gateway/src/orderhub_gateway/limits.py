@@ -133,6 +133,10 @@ class Limiter:
     async def close(self) -> None:
         await self._redis.aclose()
 
+    async def reach(self) -> None:
+        """Raises what Redis' client raises while it cannot be used."""
+        await self._redis.ping()
+
     async def take(self, policy: Policy, key: str) -> Verdict:
         """One token. Raises LimitsAway for an essential policy while Redis cannot be asked."""
         now, local = self._monotonic(), self._local(policy, key)

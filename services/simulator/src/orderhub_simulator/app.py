@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from orderhub_chassis import http, telemetry
+from orderhub_chassis import http, outages, starting, telemetry
 from orderhub_chassis.db import Database
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.migrate import migrate
@@ -39,12 +39,17 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def build(settings: Settings, around: Surroundings | None = None) -> AsyncIterator[Service]:
-    """The simulator, ready to answer; on leaving it stops accepting and finishes what is under way."""
-    readiness = Readiness()
-    async with (
-        _database(settings, around or Surroundings()) as database,
-        _writer(settings, database) as writer,
-    ):
+    """The simulator, ready to answer; on leaving it stops accepting and finishes what is under way.
+
+    Waits for its database, and says so in its log.
+    """
+    readiness, where = Readiness(), outages.place(settings.database_url.get_secret_value())
+    async with contextlib.AsyncExitStack() as stack:
+        database: Database = await starting.until_there(
+            readiness, "database", where,
+            lambda: stack.enter_async_context(_database(settings, around or Surroundings())),
+        )  # fmt: skip
+        writer = await stack.enter_async_context(_writer(settings, database))
         api = Api(settings, database, writer, readiness)
         async with http.serve(
             api,
