@@ -163,7 +163,7 @@ def answer(status: int, body: object = None, *headers: str) -> bytes:
 
 async def sent(url: str, *, patience: float = 10.0) -> tuple[wire.Reply, Counter[str]]:
     retries: Counter[str] = Counter()
-    client = Client(url, ["token"], patience=patience, retries=retries)
+    client = Client([url], ["token"], patience=patience, retries=retries)
     connection = wire.Connection(url)
     try:
         return await client.definite(connection.send, client.placing(0, b"{}", wait=0)), retries

@@ -1,4 +1,5 @@
-"""One running product for all tests of this folder, in one process and (`make test-full`) in a process per service.
+"""One running product for all tests of this folder: in one process, and (`make test-full`) in a process per service
+and with two replicas of each service.
 
 Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
 data has to fit together.
@@ -10,19 +11,22 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from fleet import Fleet, InTurn
 from installation import Installation, is_alive, is_listening
-from processes import MANY, ONE
+from processes import MANY, ONE, TWICE
 from shop import Shop
 
 
-@pytest.fixture(scope="session", params=[ONE, MANY])
+@pytest.fixture(scope="session", params=[ONE, MANY, TWICE])
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("e2e") / "home", processes=request.param)
+    folder = tmp_path_factory.mktemp("e2e") / "home"
+    twice = request.param == "replicas"
+    installation = Fleet(folder) if twice else Installation(folder, processes=request.param)
     try:
         installation.start()
         yield installation
     finally:
-        if installation.process is not None:
+        if installation.is_started:
             family, taken = installation.family(), installation.ports()
             assert installation.stop() == 0, installation.said
             assert not [pid for pid in family if is_alive(pid)]
@@ -41,5 +45,6 @@ async def shop(hub: Installation) -> AsyncIterator[Shop]:
     """The product as its users see it."""
     limits = httpx.Limits(max_connections=100)
     url = f"{hub.url}/api/v1/"
-    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
+    transport = InTurn(hub.urls, httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, transport=transport) as http:
         yield Shop(hub, http)
