@@ -2,12 +2,16 @@
 
 Files are named `NNNN_pre_<what>.sql` (before the new code runs: it must suit the old code too) or
 `NNNN_post_<what>.sql` (when no old code runs any more). A changed file that was applied already is an error.
+
+A roll-out is `pre`, then new code beside the old, then `post`. So code starts when all `pre` files of its own are
+applied, does with and without its `post` files, and does not mind files that only newer code knows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
@@ -47,8 +51,15 @@ def migrations_of(package: str) -> list[Migration]:
     return found
 
 
-async def migrate(connection: Any, *packages: str, phase: Literal["pre", "post", "all"] = "all") -> list[str]:
-    """Apply what is missing, one process at a time; returns the names applied. Each package keeps its own list."""
+Phase = Literal["pre", "post", "all"]
+
+
+async def migrate(connection: Any, *packages: str, phase: Phase = "all") -> list[str]:
+    """Apply what is missing, one process at a time; returns the names applied. Each package keeps its own list.
+
+    Raises MigrationError where the phase would break what runs: `pre` while an earlier roll-out still waits for its
+    `post`, `post` before all of `pre`.
+    """
     await connection.execute("select pg_advisory_lock($1)", LOCK)
     try:
         await connection.execute(
@@ -60,31 +71,59 @@ async def migrate(connection: Any, *packages: str, phase: Literal["pre", "post",
         await connection.execute("select pg_advisory_unlock($1)", LOCK)
 
 
-async def _apply(connection: Any, package: str, phase: str) -> list[str]:
+async def _apply(connection: Any, package: str, phase: Phase) -> list[str]:
     rows = await connection.fetch("select name, checksum from schema_migrations where package = $1", package)
     applied = {row["name"]: row["checksum"] for row in rows}
-    done = []
+    missing = _missing(package, applied)
+    now = _of_phase(package, missing, phase, is_new=not applied)
+    for migration in now:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "insert into schema_migrations (package, name, checksum) values ($1, $2, $3)",
+                package, migration.name, migration.checksum,
+            )  # fmt: skip
+    return [migration.name for migration in now]
+
+
+def _missing(package: str, applied: Mapping[str, str]) -> list[Migration]:
+    missing = []
     for migration in migrations_of(package):
-        if migration.name in applied:
-            if applied[migration.name] != migration.checksum:
-                raise MigrationError(f"{package}: {migration.name} was changed after it had been applied")
-        elif phase in ("all", migration.phase):
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "insert into schema_migrations (package, name, checksum) values ($1, $2, $3)",
-                    package, migration.name, migration.checksum,
-                )  # fmt: skip
-            done.append(migration.name)
-    return done
+        if migration.name not in applied:
+            missing.append(migration)
+        elif applied[migration.name] != migration.checksum:
+            raise MigrationError(f"{package}: {migration.name} was changed after it had been applied")
+    return missing
 
 
-async def pending(connection: Any, *packages: str) -> list[str]:
+def _of_phase(package: str, missing: list[Migration], phase: Phase, *, is_new: bool) -> list[Migration]:
+    """Those to apply now. In a new database no old code runs, so that an old `post` may go before a later `pre`."""
+    before = [number for number, migration in enumerate(missing) if migration.phase == "pre"]
+    if phase == "all":
+        return missing
+    if phase == "post":
+        if before:
+            raise MigrationError(
+                f"{package}: {missing[before[0]].name} comes first: `orderhub migrate --pre`"
+            )
+        return missing
+    chosen = missing[: before[-1] + 1] if before else []
+    early = [migration.name for migration in chosen if migration.phase == "post"]
+    if early and not is_new:
+        raise MigrationError(
+            f"{package}: {early[0]} belongs to an earlier roll-out: once none of the code before it runs, finish"
+            " that with its release (`orderhub migrate --post`)"
+        )
+    return chosen
+
+
+async def pending(connection: Any, *packages: str, phase: Phase = "all") -> list[str]:
     """Names of the migrations that this code has and the database has not."""
+    wanted = [
+        (package, m.name) for package in packages for m in migrations_of(package) if phase in ("all", m.phase)
+    ]
     if not await connection.fetchval("select to_regclass('schema_migrations')::text"):
-        return [m.name for package in packages for m in migrations_of(package)]
+        return [name for _, name in wanted]
     rows = await connection.fetch("select package, name from schema_migrations")
     applied = {(row["package"], row["name"]) for row in rows}
-    return [
-        m.name for package in packages for m in migrations_of(package) if (package, m.name) not in applied
-    ]
+    return [name for package, name in wanted if (package, name) not in applied]

@@ -11,7 +11,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from orderhub_chassis import (
     migrate,
     outages,
     starting,
+    steady,
 )
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.bus.base import Bus
@@ -44,7 +45,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import NewId, uuid7
 from orderhub_chassis.relay import Relay
-from orderhub_chassis.settings import ServiceSettings
+from orderhub_chassis.settings import CommonSettings, ServiceSettings
 from orderhub_chassis.telemetry import log
 
 INBOX_KEPT = timedelta(days=31)
@@ -58,6 +59,10 @@ class Surroundings:
     clock: Clock = field(default_factory=SystemClock)
     hints: Hints = field(default_factory=Hints)
     new_id: NewId = uuid7
+
+    def of(self, settings: CommonSettings) -> Surroundings:
+        """The same with the clock that the settings of a service give it. Raises SettingsError."""
+        return replace(self, clock=steady.of(settings))
 
 
 class Chassis:
@@ -202,6 +207,7 @@ async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) 
         readiness, "database", outages.place(url),
         lambda: chassis.enter(_database(url, chassis.name, settings, around)),
     )  # fmt: skip
+    await _compare_clocks(chassis)
     await starting.until_there(
         readiness, "migrations", "", lambda: _require_migrations(chassis.db, MESSAGING, package)
     )
@@ -240,7 +246,7 @@ async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIter
 
 async def _require_migrations(db: Database, *packages: str) -> None:
     async with db.connection() as connection:
-        missing = await migrate.pending(connection, *packages)
+        missing = await migrate.pending(connection, *packages, phase="pre")
     if missing:
         raise migrate.Behind(f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}")
 
@@ -260,6 +266,10 @@ async def _start_relay(chassis: Chassis) -> None:
     await chassis.enter(chassis._task("relay", relay.run))
 
 
+async def _compare_clocks(chassis: Chassis) -> None:
+    await steady.compare(chassis.clock, lambda: chassis.db.fetchval("select clock_timestamp()"))
+
+
 async def _loop_lag() -> float:
     """How much later than asked for the loop wakes a sleeper."""
     loop, nap = asyncio.get_running_loop(), 0.02
@@ -270,6 +280,7 @@ async def _loop_lag() -> float:
 
 async def _housekeeping(chassis: Chassis) -> None:
     """Gauges every few seconds, and a little pruning."""
+    await _compare_clocks(chassis)
     db, now = chassis.db, chassis.clock.now()
     metrics.LOOP_LAG.labels(chassis.name).set(await _loop_lag())
     row = await db.fetchrow("select count(*) as n, min(created_at) as oldest from outbox")

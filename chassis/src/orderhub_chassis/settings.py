@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -163,6 +164,11 @@ class CommonSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people."
     )
+    clock_file: Path | None = Field(
+        None,
+        description="For tests: a file with the seconds by which this process' clock is off, read again and again.",
+    )
+    allow_clock_file: bool = Field(False, description="For tests: allows a clock file.")
     public_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where clients reach the gateway.")
 
     @field_validator("*", mode="before")

@@ -40,18 +40,18 @@ async def ensure(dsn: Dsn) -> list[str]:
     return missing
 
 
-async def migrate(dsn: Dsn) -> dict[str, list[str]]:
-    """Bring all databases to the newest schema; returns what was applied in each."""
+async def migrate(dsn: Dsn, phase: migrations.Phase = "all") -> dict[str, list[str]]:
+    """Bring all databases to the newest schema, or one step of a roll-out; returns what was applied in each."""
     applied = await asyncio.gather(
-        *(_migrate(dsn(name), packages) for name, packages in topology.MIGRATIONS.items())
+        *(_migrate(dsn(name), packages, phase) for name, packages in topology.MIGRATIONS.items())
     )
     return dict(zip(topology.MIGRATIONS, applied, strict=True))
 
 
-async def _migrate(dsn: str, packages: tuple[str, ...]) -> list[str]:
+async def _migrate(dsn: str, packages: tuple[str, ...], phase: migrations.Phase) -> list[str]:
     async with connected(dsn) as connection:
         try:
-            return await migrations.migrate(connection, *packages)
+            return await migrations.migrate(connection, *packages, phase=phase)
         except migrations.MigrationError as error:
             raise Refused(str(error)) from error
 

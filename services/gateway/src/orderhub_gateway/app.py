@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from orderhub_chassis import http, outages, starting, wire
+from orderhub_chassis import http, outages, starting, steady, wire
 from orderhub_chassis.calls import InternalTokens
+from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
@@ -24,6 +27,7 @@ from orderhub_gateway.settings import Settings
 from orderhub_gateway.verifier import Verifier
 
 KEEP_ALIVE_SECONDS = 75
+COMPARE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,11 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         verifier = Verifier(peers.jwks, around.clock, issuer=settings.public_url, audience=settings.audience)
         app = routing.application(settings, peers, limiter, readiness)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
+        readiness.unready("redis", "not asked yet")
         edge = Edge(Direct(app), settings, verifier, limiter, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
-        await stack.enter_async_context(_until_redis_answers(readiness, redis_url, limiter))
+        await stack.enter_async_context(_beside(_until_redis_answers(readiness, redis_url, limiter)))
+        await stack.enter_async_context(_beside(_keep_time(around.clock, limiter)))
         readiness.opened = True
         try:
             yield Service(readiness, port, settings.drain_delay)
@@ -87,18 +93,28 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
 
 
 @asynccontextmanager
-async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> AsyncIterator[None]:
-    """Beside the serving: most routes do without Redis, whoever starts while it is away must not close them."""
-    readiness.unready("redis", "not asked yet")
-    where, away = outages.place(url), (RedisError, OSError)
-    asking = asyncio.create_task(
-        starting.until_there(readiness, "redis", where, limiter.reach, waits_for=away)
-    )
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:
+    """Beside the serving: most routes do without Redis, whoever starts while it is away must not close them."""
+    await starting.until_there(
+        readiness, "redis", outages.place(url), limiter.reach, waits_for=(RedisError, OSError)
+    )
+
+
+async def _keep_time(clock: Clock, limiter: Limiter) -> None:
+    """The gateway has no database whose clock it could go by."""
+    while True:
+        with contextlib.suppress(RedisError, OSError):
+            await steady.compare(clock, limiter.time)
+        await asyncio.sleep(COMPARE_SECONDS)
 
 
 def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:
