@@ -18,6 +18,7 @@ from orderhub import backends, doctor, home, ports, topology
 from orderhub.backends import Targets
 from orderhub.exits import Exit
 from orderhub.output import Output
+from orderhub_chassis import migrate
 from redis import asyncio as redis
 
 MakeDatabase = Callable[..., Awaitable[str]]
@@ -62,6 +63,17 @@ async def test_missing_migrations_and_a_missing_database(make_database: MakeData
     assert wrong.endswith("migrations are missing, from 0001_pre_orders.sql on: run `orderhub migrate`")
     _, wrong = await of_orders(urlunsplit(urlsplit(orders)._replace(path="/not_there")))
     assert "the database is missing (make it by `orderhub migrate`)" in wrong
+
+
+async def test_a_roll_out_that_lacks_its_end(orders: str) -> None:
+    async with admin(orders) as connection:
+        assert await backends._migrations(connection, ("orderhub_orders",)) == ""
+        files = "orderhub_chassis.migrate.migrations_of"
+        later = [migrate.Migration("0099_post_later.sql", "post", "select 1")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, lambda package: later)
+            wrong = await backends._migrations(connection, ("orderhub_orders",))
+    assert wrong.startswith("a roll-out is not finished: once no old code runs, `orderhub migrate --post`")
 
 
 async def test_a_user_who_may_not_create_tables_and_a_read_only_server(orders: str) -> None:

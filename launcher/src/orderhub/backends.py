@@ -180,12 +180,19 @@ async def _database(name: str, url: str) -> Diagnosis:
     try:
         async with _connected(url) as connection:
             wrong = await _permissions(connection)
-            missing = await migrate.pending(connection, *topology.MIGRATIONS[name]) if not wrong else []
+            wrong = wrong or await _migrations(connection, topology.MIGRATIONS[name])
     except REFUSES as error:
         return Diagnosis(what, "", f"{outages.place(url)}: {outages.explain(error).words}")
-    if missing:
-        wrong = f"{len(missing)} migrations are missing, from {missing[0]} on: run `orderhub migrate`"
     return Diagnosis(what, "as the code wants it", wrong)
+
+
+async def _migrations(connection: Any, packages: tuple[str, ...]) -> str:
+    missing = await migrate.pending(connection, *packages)
+    if not missing:
+        return ""
+    if await migrate.pending(connection, *packages, phase="pre"):
+        return f"{len(missing)} migrations are missing, from {missing[0]} on: run `orderhub migrate`"
+    return f"a roll-out is not finished: once no old code runs, `orderhub migrate --post` ({missing[0]} …)"
 
 
 async def _permissions(connection: Any) -> str:
