@@ -7,7 +7,7 @@ WORKERS ?= 2
 PORT ?=
 ARGS ?=
 
-.PHONY: help up test check test-full proto migrate bench lint format clean venv
+.PHONY: help up test check test-full proto migrate release bench lint format clean venv
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ proto: venv ## Delete the generated code and generate it again from contracts/pr
 
 migrate: venv ## Bring the databases of the data folder to the newest schema
 	@./orderhub migrate $(ARGS)
+
+release: venv ## Build the wheels of this version into dist/releases/<version>, with checksums; uploads nothing
+	@$(PY) tools/release.py
 
 bench: ## Measure, print the ratios and write benchmarks/RESULTS.md
 	@sh tools/venv.sh --group bench

@@ -212,6 +212,16 @@ async def test_a_start_that_waits_for_a_database_says_so_and_is_stopped_by_a_sig
     assert "sesame-word" not in process.stderr + told
 
 
+async def test_a_url_that_no_server_could_mend_ends_the_start_at_once(start):
+    url = "postgresql://someone:sesame-word@127.0.0.1:1/shop?sslmode=perhaps"
+    process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=url)
+    assert await process.ended() == 2
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("the URL of database (127.0.0.1:1/shop): ")
+    assert "sslmode" in line
+    assert "sesame-word" not in line
+
+
 async def test_a_start_goes_on_when_what_it_waits_for_is_there(world, start, make_database):
     database = await make_database()
     process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=database)
