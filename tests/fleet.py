@@ -35,6 +35,7 @@ class Fleet(Installation):
     _ports: list[environment.Ports] = field(default_factory=list)
     _used: environment.Servers | None = None
     _pids: dict[str, int] = field(default_factory=dict)
+    _begun: bool = False
 
     @property
     def urls(self) -> list[str]:
@@ -42,11 +43,12 @@ class Fleet(Installation):
 
     @property
     def is_started(self) -> bool:
-        return bool(self.children)
+        return self._begun
 
     # --- life ---
 
     def start(self) -> None:
+        self._begun = True
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         place = self._stack.enter_context(home.opened(self.folder))
         self._used = self.servers or self._own_servers()
@@ -165,6 +167,7 @@ class Fleet(Installation):
                 child.send(signal.SIGKILL)
             self.place.forget_runtime()
             self._stack.close()
+            self._begun = False
         return 0
 
     def family(self) -> set[int]:
@@ -172,7 +175,11 @@ class Fleet(Installation):
         return heads | {pid for pid, parent in parents() if parent in heads}
 
     def ports(self) -> set[int]:
-        found = [address for joined in self.addresses().values() for address in joined.split(",")]
+        found = [
+            address
+            for joined in (self.addresses() if self._ports else {}).values()
+            for address in joined.split(",")
+        ]
         return {int(address.rpartition(":")[2]) for address in found}
 
     def pids(self, service: str) -> list[int]:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 NAME = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
 LOCK = 7_301_186_410_772
+Phase = Literal["pre", "post", "all"]
 
 
 class MigrationError(Exception):
@@ -49,9 +50,6 @@ def migrations_of(package: str) -> list[Migration]:
                 raise MigrationError(f"{package}: {entry.name} is not named NNNN_pre|post_<what>.sql")
             found.append(Migration(entry.name, "pre" if match[2] == "pre" else "post", entry.read_text()))
     return found
-
-
-Phase = Literal["pre", "post", "all"]
 
 
 async def migrate(connection: Any, *packages: str, phase: Phase = "all") -> list[str]:

@@ -45,7 +45,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import NewId, uuid7
 from orderhub_chassis.relay import Relay
-from orderhub_chassis.settings import CommonSettings, ServiceSettings
+from orderhub_chassis.settings import PREFIX, CommonSettings, ServiceSettings
 from orderhub_chassis.telemetry import log
 
 INBOX_KEPT = timedelta(days=31)
@@ -206,14 +206,16 @@ async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) 
     chassis.db = await starting.until_there(
         readiness, "database", outages.place(url),
         lambda: chassis.enter(_database(url, chassis.name, settings, around)),
+        variable=f"{PREFIX}{chassis.name.upper()}_DATABASE_URL",
     )  # fmt: skip
     await _compare_clocks(chassis)
     await starting.until_there(
         readiness, "migrations", "", lambda: _require_migrations(chassis.db, MESSAGING, package)
     )
     chassis.bus = await starting.until_there(
-        readiness, "bus", outages.place(bus), lambda: chassis.enter(open_bus(settings, around))
-    )
+        readiness, "bus", outages.place(bus), lambda: chassis.enter(open_bus(settings, around)),
+        variable=f"{PREFIX}BUS",
+    )  # fmt: skip
 
 
 def _database(

@@ -28,9 +28,11 @@ async def until_there(
     where: str,
     attempt: Callable[[], Awaitable[T]],
     *,
+    variable: str = "",
     waits_for: tuple[type[Exception], ...] = WORTH_WAITING,
 ) -> T:
     """What `attempt` gives, as soon as it does. `where` is shown to people: an address without its password.
+    `variable` is the setting that it comes from.
 
     Raises SettingsError for a URL that no server could mend, and whatever is not in `waits_for`.
     """
@@ -39,7 +41,7 @@ async def until_there(
         try:
             found = await attempt()
         except asyncpg.exceptions.ClientConfigurationError as error:
-            raise SettingsError(f"the URL of {part} ({where}): {error}") from error
+            raise SettingsError(f"{variable or part}: {where}: {error}") from error
         except waits_for as error:
             _tell(readiness, part, where, error, pause)
         else:

@@ -48,6 +48,7 @@ async def build(settings: Settings, around: Surroundings | None = None) -> Async
         database: Database = await starting.until_there(
             readiness, "database", where,
             lambda: stack.enter_async_context(_database(settings, around or Surroundings())),
+            variable="ORDERHUB_SIMULATOR_DATABASE_URL",
         )  # fmt: skip
         writer = await stack.enter_async_context(_writer(settings, database))
         api = Api(settings, database, writer, readiness)
