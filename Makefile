@@ -11,7 +11,7 @@ PROFILE ?= core
 COMPOSE = docker compose --file deploy/compose.yaml --profile $(PROFILE)
 
 .PHONY: help up test check test-full test-backends backends-up backends-down backends-status proto migrate bench lint format
-.PHONY: clean venv compose-up compose-down compose-logs compose-ps compose-fresh
+.PHONY: release clean venv compose-up compose-down compose-logs compose-ps compose-fresh
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ proto: venv ## Delete the generated code and generate it again from contracts/pr
 
 migrate: venv ## Bring the databases of the data folder to the newest schema
 	@./orderhub migrate $(ARGS)
+
+release: venv ## Build the wheels of this version into dist/releases/<version>, with checksums; uploads nothing
+	@$(PY) tools/release.py
 
 bench: ## Measure, print the ratios and write benchmarks/RESULTS.md
 	@sh tools/venv.sh --group bench

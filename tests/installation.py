@@ -50,6 +50,15 @@ class Installation:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def urls(self) -> list[str]:
+        """Of all gateways."""
+        return [self.url]
+
+    @property
+    def is_started(self) -> bool:
+        return self.process is not None
+
+    @property
     def place(self) -> home.Home:
         return home.at(self.folder)
 

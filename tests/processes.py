@@ -1,7 +1,7 @@
 """How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
 
-One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`;
-with Keycloak the people log in there.
+One process for `make test`, one per service and two of each service for `make test-full`, and each set of servers for
+`make test-backends`; with Keycloak the people log in there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
+REPLICAS = "replicas"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Setup:
 
 
 ONE = pytest.param(Setup("1"), id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
+TWICE = pytest.param(
+    Setup(REPLICAS),
+    id="two-replicas-of-each",
+    marks=[pytest.mark.full, pytest.mark.xdist_group("e2e-two-replicas")],
+)
 MANY = pytest.param(
     Setup("per-service"),
     id="process-per-service",

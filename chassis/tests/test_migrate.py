@@ -71,6 +71,38 @@ async def test_post_migrations_wait_for_the_end_of_the_old_code(connect, package
     assert await migrate.migrate(connection, name, phase="post") == ["0003_post_drop.sql"]
 
 
+NEXT = {"0004_pre_more.sql": "create table more (id int)", "0005_post_less.sql": "drop table more"}
+
+
+async def test_code_starts_with_its_pre_files_and_does_not_mind_newer_ones(connect, package):
+    connection, name = await connect(), package(FILES)
+    await migrate.migrate(connection, name, phase="pre")
+    assert await migrate.pending(connection, name, phase="pre") == []
+    await connection.execute(
+        "insert into schema_migrations (package, name, checksum) values ($1, '0009_pre_newer.sql', 'x')", name
+    )
+    assert await migrate.pending(connection, name, phase="pre") == []
+    assert await migrate.migrate(connection, name) == ["0003_post_drop.sql"]
+
+
+async def test_a_roll_out_does_not_begin_before_the_last_one_is_finished(connect, package):
+    connection, name = await connect(), package(FILES)
+    await migrate.migrate(connection, name, phase="pre")
+    package(NEXT)
+    with pytest.raises(MigrationError, match=r"0003_post_drop\.sql belongs to an earlier roll-out"):
+        await migrate.migrate(connection, name, phase="pre")
+    assert await connection.fetchval("select to_regclass('more')") is None
+    with pytest.raises(MigrationError, match=r"0004_pre_more\.sql comes first: `orderhub migrate --pre`"):
+        await migrate.migrate(connection, name, phase="post")
+    assert await migrate.migrate(connection, name) == ["0003_post_drop.sql", *sorted(NEXT)]
+
+
+async def test_in_a_new_database_an_old_post_file_goes_before_a_later_pre_file(connect, package):
+    connection, name = await connect(), package({**FILES, **NEXT})
+    assert await migrate.migrate(connection, name, phase="pre") == [*sorted(FILES), "0004_pre_more.sql"]
+    assert await migrate.pending(connection, name) == ["0005_post_less.sql"]
+
+
 async def test_a_file_that_was_changed_after_it_was_applied_is_an_error(connect, package):
     connection, name = await connect(), package(FILES)
     await migrate.migrate(connection, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import asyncpg
 import pytest
 from orderhub_chassis.calls import Caller, InternalTokens
 from orderhub_chassis.clock import SystemClock
+from orderhub_chassis.migrate import migrate
 
 SCRIPT = Path(__file__).with_name("serving.py")
 TRACE = f"00-{'ab' * 16}-{'cd' * 8}-01"
@@ -188,22 +190,66 @@ async def test_a_taken_port_is_one_line(start):
     assert line.startswith("payments cannot start: port ")
 
 
-async def test_a_database_without_its_tables_is_one_line(start, make_database):
-    process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=await make_database())
-    assert await process.ended() == 1
-    assert process.stderr.splitlines()[0].startswith(
-        "payments cannot start: payments: run `orderhub migrate` first"
-    )
-    process = await start(wait=False, ORDERHUB_BUS=await make_database("orderhub_chassis"))
-    assert await process.ended() == 1
-    assert process.stderr.splitlines()[0].startswith(
-        "payments cannot start: bus: run `orderhub migrate` first"
+async def test_a_start_that_waits_for_a_database_says_so_and_is_stopped_by_a_signal(start, eventually):
+    port = free_port()
+    process = await start(
+        wait=False,
+        ORDERHUB_PAYMENTS_HTTP_PORT=str(port),
+        ORDERHUB_PAYMENTS_DATABASE_URL="postgresql://someone:sesame-word@127.0.0.1:1/shop",
     )
 
+    async def reason():
+        with contextlib.suppress(OSError):
+            page = await _get(port, "/readyz")
+            return json.loads(page.partition("\r\n\r\n")[2])["reasons"].get("database")
 
-async def test_a_database_that_is_not_there_is_one_line(start, tmp_path):
-    url = f"postgresql://orderhub@/shop?host={tmp_path}&port=1"
+    told = await eventually(reason, within=30)
+    assert told.startswith("127.0.0.1:1/shop: nobody listens there")
+    process.send(signal.SIGTERM)
+    assert await process.ended() == 0
+    waits = [line for line in process.logs if line["event"] == "start.waits"]
+    assert (waits[0]["part"], waits[0]["kind"], waits[0]["reason"]) == ("database", "refused", told)
+    assert "sesame-word" not in process.stderr + told
+
+
+async def test_a_url_that_no_server_could_mend_ends_the_start_at_once(start):
+    url = "postgresql://someone:sesame-word@127.0.0.1:1/shop?sslmode=perhaps"
     process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=url)
-    assert await process.ended() == 1
+    assert await process.ended() == 2
     (line,) = process.stderr.splitlines()
-    assert line.startswith("payments cannot start: ")
+    assert line.startswith("ORDERHUB_PAYMENTS_DATABASE_URL: 127.0.0.1:1/shop: ")
+    assert "sslmode" in line
+    assert "sesame-word" not in line
+
+
+async def test_a_start_goes_on_when_what_it_waits_for_is_there(world, start, make_database):
+    database = await make_database()
+    process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=database)
+    async with asyncio.timeout(30):
+        while b"start.waits" not in await process.process.stderr.readline():
+            pass
+    connection = await asyncpg.connect(database)
+    await migrate(connection, "orderhub_chassis")
+    await connection.close()
+    await process.opened()
+    process.send(signal.SIGTERM)
+    assert await process.ended() == 0
+
+
+async def test_while_it_drains_it_serves_and_says_that_it_stops(start, eventually):
+    process = await start(ORDERHUB_PAYMENTS_DRAIN_DELAY="300")
+    process.send(signal.SIGTERM)
+
+    async def stopping():
+        return '"stop":"it is about to stop"' in await _get(process.http_port, "/readyz")
+
+    await eventually(stopping)
+    assert not await _refuses(process.grpc_port)
+    process.send(signal.SIGTERM)
+    assert await process.ended() == 130
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import json
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from http.client import HTTPConnection
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import structlog
 from orderhub_chassis import http, metrics, replays
@@ -14,7 +18,7 @@ from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind, Unavailable
 from orderhub_chassis.grpc import client
-from orderhub_chassis.migrate import MigrationError
+from orderhub_chassis.migrate import migrate
 from orderhub_chassis.service import Surroundings, open_chassis
 from orderhub_chassis.settings import ServiceSettings
 from orderhub_contracts.common.v1.common_pb2 import PageRequest
@@ -121,13 +125,53 @@ async def test_a_service_is_not_ready_while_it_closes_because_a_neighbour_failed
     assert not opened[0].ok
 
 
-async def test_a_database_behind_the_code_is_refused(make_settings, make_database):
-    settings = await make_settings(ServiceSettings, "orderhub_chassis", database_url=await make_database())
-    with pytest.raises(
-        MigrationError, match="shop: run `orderhub migrate` first, missing: 0001_pre_messaging"
-    ):
-        async with open_chassis("shop", settings, Surroundings(), package="orderhub_chassis"):
-            pass
+async def test_a_start_waits_for_the_migrations_of_both_databases_and_says_so(
+    make_settings, make_database, eventually
+):
+    database, bus, port = await make_database(), await make_database(), free_port()
+    settings = await make_settings(
+        ServiceSettings, "orderhub_chassis", database_url=database, bus=bus, http_port=port
+    )
+    async with AsyncExitStack() as stack:
+        opening = asyncio.ensure_future(
+            stack.enter_async_context(
+                open_chassis("shop", settings, Surroundings(), package="orderhub_chassis")
+            )
+        )
+        for url, part, package in (
+            (database, "migrations", "orderhub_chassis"),
+            (bus, "bus", "orderhub_chassis.bus"),
+        ):
+            reason = await eventually(lambda part=part: _reason(port, part))
+            assert "run `orderhub migrate` first, missing: 0001_pre_" in reason
+            connection = await asyncpg.connect(url)
+            await migrate(connection, package)
+            await connection.close()
+        chassis = await opening
+        assert chassis.readiness.report() == {"start": "not opened yet"}
+
+
+async def _reason(port, part):
+    """Why /readyz says that a part is not ready."""
+    answer = await asyncio.to_thread(_readyz, port)
+    return answer["reasons"].get(part)
+
+
+def _readyz(port):
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return json.load(connection.getresponse())
+    except ConnectionRefusedError:
+        return {"reasons": {}}
+    finally:
+        connection.close()
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 async def test_a_taken_health_port_is_refused(open_payments):

@@ -11,7 +11,14 @@ from typing import Annotated, ClassVar
 
 import pytest
 from orderhub_chassis import settings, urls
-from orderhub_chassis.settings import PREFIX, CommonSettings, HttpUrl, ServiceSettings, SettingsError
+from orderhub_chassis.settings import (
+    PREFIX,
+    Addresses,
+    CommonSettings,
+    HttpUrl,
+    ServiceSettings,
+    SettingsError,
+)
 from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -312,3 +319,31 @@ def test_a_service_with_bad_settings_says_one_line_and_exits_with_2(tmp_path):
     (line,) = ended.stderr.splitlines()
     assert "ORDERHUB_DATABASE_URL: is required; " in line
     assert "ORDERHUB_GRPC_PORT: " in line
+
+
+class Peers(CommonSettings):
+    peer: Addresses
+
+
+@pytest.mark.parametrize(
+    "value", ["orders:50051", "[::1]:1", "127.0.0.1:1,127.0.0.1:2", "[::1]:1, [::2]:1", "a-b.c_d.internal:9"]
+)
+def test_a_peer_has_one_address_or_several_of_one_kind(value):
+    assert Peers(peer=value).peer == value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("orders", "must be host:port"),
+        ("http://orders:1", "must be host:port"),
+        ("10.0.0.1:1,", "must be host:port"),
+        ("10.0.0.1:1;10.0.0.2:1", "must be host:port"),
+        ("one:1,two:1", "several must be IP addresses of one kind"),
+        ("10.0.0.1:1,[::1]:1", "several must be IP addresses of one kind"),
+    ],
+)
+def test_addresses_that_grpc_would_not_find_are_refused(monkeypatch, value, reason):
+    monkeypatch.setenv("ORDERHUB_PEER", value)
+    with pytest.raises(SettingsError, match=f"^ORDERHUB_PEER: {reason}"):
+        settings.load(Peers)

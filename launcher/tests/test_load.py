@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
+from orderhub import home
 from orderhub.exits import Exit, Refused
 from orderhub.load import mix, tally, wire
 from orderhub.load.client import Client, GaveUp
@@ -161,10 +162,10 @@ def answer(status: int, body: object = None, *headers: str) -> bytes:
     return "\r\n".join([*lines, "\r\n"]).encode() + content
 
 
-async def sent(url: str, *, patience: float = 10.0) -> tuple[wire.Reply, Counter[str]]:
+async def sent(*urls: str, patience: float = 10.0) -> tuple[wire.Reply, Counter[str]]:
     retries: Counter[str] = Counter()
-    client = Client(url, ["token"], patience=patience, retries=retries)
-    connection = wire.Connection(url)
+    client = Client(list(urls), ["token"], patience=patience, retries=retries)
+    connection = wire.Connection(*urls)
     try:
         return await client.definite(connection.send, client.placing(0, b"{}", wait=0)), retries
     finally:
@@ -204,6 +205,23 @@ async def test_a_request_is_repeated_under_its_key_until_the_answer_is_definite(
     assert sum(retries.values()) == 4
     assert len(seen) == 5
     assert len(keys(seen)) == 1
+
+
+async def test_a_request_goes_to_the_next_gateway_when_one_is_gone() -> None:
+    async with gateway(answer(202, {"id": "x"})) as (url, seen):
+        reply, retries = await sent("http://127.0.0.1:9", url)
+    assert (reply.status, retries) == (202, {"connection broken": 1})
+    assert len(seen) == 1
+
+
+def test_the_gateways_of_an_installation_are_all_of_its_replicas() -> None:
+    addresses = {
+        "gateway-2": "http://b",
+        "orders.grpc": "x:1",
+        "gateway": "http://a",
+        "orders-2.health": "http://c",
+    }
+    assert home.Runtime(1, "", addresses=addresses).gateways == ["http://a", "http://b"]
 
 
 async def test_a_conflict_that_is_an_answer_is_not_repeated() -> None:

@@ -1,5 +1,5 @@
-"""One running product for all tests of this folder: in one process, (`make test-full`) in a process per service, and
-(`make test-backends`) on servers instead of its own parts.
+"""One running product for all tests of this folder: in one process, (`make test-full`) in a process per service and
+with two replicas of each service, and (`make test-backends`) on servers instead of its own parts.
 
 Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
 data has to fit together.
@@ -13,14 +13,15 @@ from contextlib import ExitStack
 import backends
 import httpx
 import pytest
+from fleet import Fleet, InTurn
 from installation import Installation, is_alive, is_listening
 from keycloak import KeycloakPeople, fresh_realm
 from people import OwnPeople
-from processes import MANY, ON_SERVERS, ONE, Setup
+from processes import MANY, ON_SERVERS, ONE, REPLICAS, TWICE, Setup
 from shop import Shop
 
 
-@pytest.fixture(scope="session", params=[ONE, MANY, *ON_SERVERS])
+@pytest.fixture(scope="session", params=[ONE, MANY, TWICE, *ON_SERVERS])
 def hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backend: backends.Backend
 ) -> Iterator[Installation]:
@@ -35,7 +36,8 @@ def hub(
         if "keycloak" in setup.servers:
             realm = stack.enter_context(fresh_realm(backend("keycloak")))
             told["ORDERHUB_OIDC_ISSUERS"], people = realm.issuers, KeycloakPeople(realm)
-        yield from running(Installation(folder, setup.processes, told, people=people))
+        made = Fleet if setup.processes == REPLICAS else Installation
+        yield from running(made(folder, setup.processes, told, people=people))
 
 
 def running(installation: Installation) -> Iterator[Installation]:
@@ -43,7 +45,7 @@ def running(installation: Installation) -> Iterator[Installation]:
         installation.start()
         yield installation
     finally:
-        if installation.process is not None:
+        if installation.is_started:
             family, taken = installation.family(), installation.ports()
             assert installation.stop() == 0, installation.said
             assert not [pid for pid in family if is_alive(pid)]
@@ -62,5 +64,6 @@ async def shop(hub: Installation) -> AsyncIterator[Shop]:
     """The product as its users see it."""
     limits = httpx.Limits(max_connections=100)
     url = f"{hub.url}/api/v1/"
-    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits) as http:
+    transport = InTurn(hub.urls, httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, transport=transport) as http:
         yield Shop(hub, http)

@@ -10,7 +10,13 @@ class Readiness:
     """A service is ready when it has been opened and no part reports a reason against it."""
 
     opened: bool = False
+    draining: bool = False
     reasons: dict[str, str] = field(default_factory=dict)
+
+    def drain(self) -> None:
+        """Not ready any more, whatever comes: the doors close in a moment."""
+        self.draining = True
+        self.unready("stop", "it is about to stop")
 
     def unready(self, part: str, reason: str) -> None:
         self.reasons[part] = reason

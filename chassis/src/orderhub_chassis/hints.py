@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from orderhub_chassis import outages
 from orderhub_chassis.telemetry import log
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "orderhub:hint:"
 THROTTLE_SECONDS = 0.01
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 MUTE_SECONDS = 1.0
 """How long a name that nobody else listens to is not sent; a process that starts meanwhile polls."""
 
@@ -113,13 +115,17 @@ class Hints:
                 self._muted_until.pop(name, None)
 
     async def _receive(self, client: Redis) -> None:
+        pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 async with client.pubsub(ignore_subscribe_messages=True) as channel:
                     await self._listen(channel)
             except _away() as error:
-                log("hints").warning("hints.redis_away", error=str(error))
-                await asyncio.sleep(1)
+                pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
+                outage = outages.explain(error)
+                log("hints").warning("hints.redis_away", kind=outage.kind, reason=outage.words, seconds=pause)
+                await asyncio.sleep(pause)
 
     async def _listen(self, channel: PubSub) -> None:
         """Listen to the names that somebody here waits for, and look now and then whether there are more."""

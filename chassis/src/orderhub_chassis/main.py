@@ -27,7 +27,7 @@ NO_START = (
 
 
 def run_service(
-    settings_cls: type[settings.ServiceSettings],
+    settings_cls: type[Any],
     build: Callable[[Any, Surroundings], AbstractAsyncContextManager[Any]],
 ) -> None:
     """Run one service until a signal; never returns."""
@@ -35,7 +35,9 @@ def run_service(
         loaded = settings.load(settings_cls)
         telemetry.configure_logs(loaded.service, loaded.log_level, loaded.log_format)
         redis_url = loaded.redis_url.get_secret_value()
-        sys.exit(runner.run({loaded.service: lambda around: build(loaded, around)}, redis_url=redis_url))
+        sys.exit(
+            runner.run({loaded.service: lambda around: build(loaded, around.of(loaded))}, redis_url=redis_url)
+        )
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_SETTINGS)

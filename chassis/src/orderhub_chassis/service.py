@@ -11,14 +11,27 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from orderhub_contracts.events.v1 import dead_letters_pb2, dead_letters_pb2_grpc
 
-from orderhub_chassis import cdc, deadletters, hints, http, idempotency, inbox, metrics, migrate, outbox
+from orderhub_chassis import (
+    cdc,
+    deadletters,
+    hints,
+    http,
+    idempotency,
+    inbox,
+    metrics,
+    migrate,
+    outages,
+    outbox,
+    starting,
+    steady,
+)
 from orderhub_chassis.bus import identity
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.bus.base import Bus
@@ -35,7 +48,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import NewId, uuid7
 from orderhub_chassis.relay import Relay
-from orderhub_chassis.settings import KAFKA, ServiceSettings
+from orderhub_chassis.settings import KAFKA, PREFIX, CommonSettings, ServiceSettings
 from orderhub_chassis.telemetry import log
 
 SWEEP_EVERY = timedelta(seconds=1)
@@ -50,6 +63,10 @@ class Surroundings:
     clock: Clock = field(default_factory=SystemClock)
     hints: Hints = field(default_factory=Hints)
     new_id: NewId = uuid7
+
+    def of(self, settings: CommonSettings) -> Surroundings:
+        """The same with the clock that the settings of a service give it. Raises SettingsError."""
+        return replace(self, clock=steady.of(settings))
 
 
 class Chassis:
@@ -68,6 +85,7 @@ class Chassis:
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         self.db: Database
         self.bus: Bus
+        self.peers_health = server.Health()
         self.grpc_port = 0
         self.http_port = 0
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -76,6 +94,12 @@ class Chassis:
 
     async def enter(self, manager: contextlib.AbstractAsyncContextManager[Any]) -> Any:
         return await self._stack.enter_async_context(manager)
+
+    async def drain(self) -> None:
+        """Tell everybody that this one is about to stop, and serve on until they have had time to go elsewhere."""
+        self.readiness.drain()
+        await self.peers_health.leave()
+        await asyncio.sleep(self.settings.drain_delay.total_seconds())
 
     async def connect(self, address: str) -> client.Peer:
         peer: client.Peer = await self.enter(client.connect(address, self.tokens, self.settings.call_timeout))
@@ -123,7 +147,7 @@ class Chassis:
         self.grpc_port = await self.enter(
             server.serve(
                 self.name, added, names, self.tokens, host=settings.grpc_host, port=settings.grpc_port,
-                grace=settings.shutdown_grace.total_seconds(),
+                grace=settings.shutdown_grace.total_seconds(), peers_health=self.peers_health,
             )
         )  # fmt: skip
         return self.grpc_port
@@ -156,9 +180,9 @@ class Chassis:
 async def open_chassis(
     name: str, settings: ServiceSettings, around: Surroundings, *, package: str, relay: bool = True
 ) -> AsyncIterator[Chassis]:
-    """Database (migrations must be applied), bus, relay, health port and housekeeping of one service.
+    """Database, bus, relay, health port and housekeeping of one service.
 
-    Raises migrate.MigrationError when the database is behind the code.
+    Waits for a database or bus that cannot be reached, or is behind the code; /readyz says so meanwhile.
     """
     async with AsyncExitStack() as stack:
         chassis = Chassis(name, settings, around, stack)
@@ -170,18 +194,7 @@ async def open_chassis(
                 grace=2,
             )
         )
-        chassis.db = await chassis.enter(
-            _database(
-                settings.database_url.get_secret_value(),
-                name,
-                settings.database_pool_size,
-                around,
-                write_outbox=cdc.write if settings.relay == "cdc" else outbox.write,
-            )
-        )
-        await _require_migrations(chassis.db, MESSAGING, package)
-        chassis.bus = await chassis.enter(open_bus(settings, around))
-        await identity.require(chassis.db, identity.name(chassis.bus, settings.relay))
+        await _reach_backends(chassis, around, package)
         if relay and settings.relay == "cdc":
             await chassis.every(SWEEP_EVERY, "relay", cdc.Sweeper(chassis.db).sweep)
         elif relay:
@@ -191,6 +204,28 @@ async def open_chassis(
             yield chassis
         finally:  # also when a neighbour in the process could not start: nobody may take it for ready meanwhile
             chassis.readiness.opened = False
+
+
+async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) -> None:
+    settings, readiness = chassis.settings, chassis.readiness
+    write_outbox = cdc.write if settings.relay == "cdc" else outbox.write
+    url, bus = settings.database_url.get_secret_value(), settings.bus.get_secret_value()
+    chassis.db = await starting.until_there(
+        readiness, "database", outages.place(url),
+        lambda: chassis.enter(
+            _database(url, chassis.name, settings.database_pool_size, around, write_outbox=write_outbox)
+        ),
+        variable=f"{PREFIX}{chassis.name.upper()}_DATABASE_URL",
+    )  # fmt: skip
+    await _compare_clocks(chassis)
+    await starting.until_there(
+        readiness, "migrations", "", lambda: _require_migrations(chassis.db, MESSAGING, package)
+    )
+    chassis.bus = await starting.until_there(
+        readiness, "bus", outages.place(bus), lambda: chassis.enter(open_bus(settings, around)),
+        variable=f"{PREFIX}BUS",
+    )  # fmt: skip
+    await identity.require(chassis.db, identity.name(chassis.bus, settings.relay))
 
 
 def _database(
@@ -234,11 +269,9 @@ async def open_bus(settings: ServiceSettings, around: Surroundings) -> AsyncIter
 
 async def _require_migrations(db: Database, *packages: str) -> None:
     async with db.connection() as connection:
-        missing = await migrate.pending(connection, *packages)
+        missing = await migrate.pending(connection, *packages, phase="pre")
     if missing:
-        raise migrate.MigrationError(
-            f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}"
-        )
+        raise migrate.Behind(f"{db.service}: run `orderhub migrate` first, missing: {', '.join(missing)}")
 
 
 async def _start_relay(chassis: Chassis) -> None:
@@ -256,6 +289,10 @@ async def _start_relay(chassis: Chassis) -> None:
     await chassis.enter(chassis._task("relay", relay.run))
 
 
+async def _compare_clocks(chassis: Chassis) -> None:
+    await steady.compare(chassis.clock, lambda: chassis.db.fetchval("select clock_timestamp()"))
+
+
 async def _loop_lag() -> float:
     """How much later than asked for the loop wakes a sleeper."""
     loop, nap = asyncio.get_running_loop(), 0.02
@@ -266,6 +303,7 @@ async def _loop_lag() -> float:
 
 async def _housekeeping(chassis: Chassis) -> None:
     """Gauges every few seconds, and a little pruning."""
+    await _compare_clocks(chassis)
     db, now = chassis.db, chassis.clock.now()
     metrics.LOOP_LAG.labels(chassis.name).set(await _loop_lag())
     row = await db.fetchrow("select count(*) as n, min(created_at) as oldest from outbox")

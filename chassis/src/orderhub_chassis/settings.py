@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +41,7 @@ from orderhub_chassis.sources import SettingsError as SettingsError
 from orderhub_chassis.sources import given as given
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/@\[\]]+):[0-9]{1,5}")
 MASK = "********"
 KAFKA: Final = "kafka://"
 BROKER = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
@@ -110,6 +113,28 @@ def _url_words(schemes: tuple[str, ...]) -> str:
     return f"must be a URL that starts with {', '.join(others)} or {last}"
 
 
+def _addresses(value: str) -> str:
+    """`host:port`, or several IP addresses with their ports, all of one kind, as gRPC takes them."""
+    several = [address.strip() for address in value.split(",")]
+    if not all(ADDRESS.fullmatch(address) for address in several):
+        raise ValueError("must be host:port, or several separated by commas")
+    kinds = {_ip_version(address.rpartition(":")[0].strip("[]")) for address in several}
+    if len(several) > 1 and (0 in kinds or len(kinds) > 1):
+        raise ValueError("several must be IP addresses of one kind; one name may stand for many addresses")
+    return value
+
+
+def _ip_version(host: str) -> int:
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return 0
+
+
+Addresses = Annotated[str, AfterValidator(_addresses)]
+"""Where a peer's gRPC is: `host:port`, or its replicas' addresses separated by commas."""
+
+
 def _bus(value: SecretStr) -> SecretStr:
     """A bus is a database or a list of brokers, and those are told nothing but where they are."""
     text = value.get_secret_value()
@@ -163,6 +188,11 @@ class CommonSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people."
     )
+    clock_file: Path | None = Field(
+        None,
+        description="For tests: a file with the seconds by which this process' clock is off, read again and again.",
+    )
+    allow_clock_file: bool = Field(False, description="For tests: allows a clock file.")
     public_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where clients reach the gateway.")
 
     @field_validator("*", mode="before")
@@ -277,6 +307,11 @@ class ServiceSettings(KafkaSettings):
     )
     shutdown_grace: timedelta = Field(
         timedelta(seconds=10), description="Time to finish what is under way at a stop."
+    )
+    drain_delay: timedelta = Field(
+        timedelta(0),
+        description="At a stop, time between /readyz telling of it and the closing of the doors; a little longer than"
+        " load balancers need to notice.",
     )
     consumer_batch: int = Field(
         1000, ge=1, le=10_000, description="Most messages in one consumer transaction."

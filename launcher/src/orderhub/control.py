@@ -10,6 +10,8 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 
+from orderhub_chassis.migrate import Phase
+
 from orderhub import home, probe
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
@@ -94,12 +96,12 @@ def _agreed(place: home.Home) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def migrate(place: home.Home, out: Output) -> Exit:
+def migrate(place: home.Home, out: Output, *, phase: Phase = "all") -> Exit:
     from orderhub import databases
 
     with databases.reachable(place) as reach:
         created = asyncio.run(databases.ensure(reach))
-        applied = asyncio.run(databases.migrate(reach))
+        applied = asyncio.run(databases.migrate(reach, phase))
     rows = [(name, ", ".join(names) or "up to date") for name, names in applied.items()]
     out.result({"created": created, "applied": applied}, out.table("", ("database", "applied"), rows))
     return Exit.DONE

@@ -25,23 +25,24 @@ async def ensure(reach: Reach) -> list[str]:
     return missing
 
 
-async def migrate(reach: Reach) -> dict[str, list[str]]:
-    """Bring all databases to the newest schema, and the brokers to the topics; returns what was applied in each database.
+async def migrate(reach: Reach, phase: migrations.Phase = "all") -> dict[str, list[str]]:
+    """Bring all databases to the newest schema, or one step of a roll-out, and the brokers to the topics.
 
-    Raises Refused, also where messages are still on another bus than the one named now.
+    Returns what was applied in each database. Raises Refused, also where messages are still on another bus than the one
+    named now.
     """
     wanted = topology.databases(reach.kafka)
     applied = await asyncio.gather(
-        *(_migrate(reach.dsn(name), packages) for name, packages in wanted.items())
+        *(_migrate(reach.dsn(name), packages, phase) for name, packages in wanted.items())
     )
     await buses.enter(reach)
     return dict(zip(wanted, applied, strict=True))
 
 
-async def _migrate(dsn: str, packages: tuple[str, ...]) -> list[str]:
+async def _migrate(dsn: str, packages: tuple[str, ...], phase: migrations.Phase) -> list[str]:
     async with connected(dsn) as connection:
         try:
-            return await migrations.migrate(connection, *packages)
+            return await migrations.migrate(connection, *packages, phase=phase)
         except migrations.MigrationError as error:
             raise Refused(str(error)) from error
 

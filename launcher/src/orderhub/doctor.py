@@ -1,4 +1,4 @@
-"""`orderhub doctor`: what OrderHub needs of a machine, of its settings and of its data folder.
+"""`orderhub doctor`: what OrderHub needs of a machine, of its settings, of its data folder and of its servers.
 
 Per line what is wrong and how to mend it.
 """
@@ -13,26 +13,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orderhub import configuration, control, embedded, home, ports, settings
+from orderhub import backends, configuration, control, embedded, home, ports, settings
+from orderhub.backends import Diagnosis
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
 
 LEAST_PYTHON: Final = (3, 11)
 LEAST_MEMORY_MIB: Final = 1024
 LEAST_FILES: Final = 1024
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """`wrong` is empty where all is well; then `seen` says what is there."""
-
-    what: str
-    seen: str
-    wrong: str = ""
 
 
 def run(place: home.Home, out: Output, *, port: int) -> Exit:
@@ -161,4 +152,11 @@ def _parts(place: home.Home, _: int) -> Iterator[Diagnosis]:
         yield Diagnosis(row["part"], f"ready at {row['address']}", mend if row["state"] != "ready" else "")
 
 
-LOOKS: Final = (_python, _postgres, _redis, _folder, _disk, _memory, _files, _settings, _port, _parts)
+def _backends(place: home.Home, _: int) -> Iterator[Diagnosis]:
+    """The servers that are configured, and those of a running product."""
+    yield from backends.look(place)
+
+
+LOOKS: Final = (
+    _python, _postgres, _redis, _folder, _disk, _memory, _files, _settings, _port, _parts, _backends,
+)  # fmt: skip

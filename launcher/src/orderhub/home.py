@@ -63,6 +63,12 @@ class Runtime:
     addresses: dict[str, str] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def gateways(self) -> list[str]:
+        """The public addresses: one, or one per replica (`gateway`, `gateway-2` …)."""
+        found = sorted(name for name in self.addresses if name.partition("-")[0] == "gateway")
+        return [self.addresses[name] for name in found]
+
 
 @dataclass(frozen=True)
 class Home:

@@ -13,6 +13,7 @@ import asyncpg
 from orderhub_chassis import http, migrate, runner, settings, telemetry
 from orderhub_chassis.bus.base import OtherBus, TopicMismatch
 from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.service import Surroundings
 
 from orderhub import topology
 from orderhub.exits import Exit, Refused
@@ -44,7 +45,9 @@ def run(names: Sequence[str], *, after: Path | None = None) -> int:
     first = next(iter(loaded.values()))
     telemetry.configure_logs("+".join(names), first.log_level, first.log_format)
     builds = {
-        name: functools.partial(_build(name), loaded[name]) for name in topology.NAMES if name in loaded
+        name: functools.partial(_build_with, _build(name), loaded[name])
+        for name in topology.NAMES
+        if name in loaded
     }
     while after is not None and not after.exists():
         time.sleep(WAIT_SECONDS)
@@ -65,6 +68,10 @@ def _loaded(name: str) -> Any:
 
 def _build(name: str) -> Any:
     return importlib.import_module(f"orderhub_{name}.app").build
+
+
+def _build_with(build: Any, loaded: Any, around: Surroundings) -> Any:
+    return build(loaded, around.of(loaded))
 
 
 def _opened(name: str, service: Any) -> None:

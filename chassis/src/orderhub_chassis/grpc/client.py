@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from orderhub_contracts.common.v1 import common_pb2
@@ -14,9 +15,22 @@ from orderhub_contracts.common.v1 import common_pb2
 from orderhub_chassis import metrics
 from orderhub_chassis.calls import Call, InternalTokens, current_call
 from orderhub_chassis.errors import Failure, FieldError, Kind, Unavailable
-from orderhub_chassis.grpc import MAX_MESSAGE
+from orderhub_chassis.grpc import KEEPALIVE_MS, MAX_MESSAGE
 from orderhub_chassis.grpc.server import FAILURE_KEY
 from orderhub_chassis.telemetry import current_traceparent, new_traceparent
+
+SERVICE_CONFIG: Final = json.dumps(
+    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+)
+"""gRPC's "service config". The name "" in its health protocol stands for the whole server."""
+
+
+def target(addresses: str) -> str:
+    """What gRPC calls the addresses: a name is looked up and may stand for many, several are IP addresses of one kind."""
+    several = [address.strip() for address in addresses.split(",")]
+    if len(several) == 1:
+        return addresses
+    return f"{'ipv6' if several[0].startswith('[') else 'ipv4'}:{','.join(several)}"
 
 
 def failure_from(detail: common_pb2.FailureDetail) -> Failure:
@@ -102,13 +116,23 @@ def _failure(error: grpc.aio.AioRpcError) -> Failure:
 
 @asynccontextmanager
 async def connect(address: str, tokens: InternalTokens, timeout: timedelta) -> AsyncIterator[Peer]:
-    """A channel to `host:port`; it connects, and connects again, by itself."""
+    """A channel to `host:port` or to several replicas (`10.0.0.1:1,10.0.0.2:1`); it connects, and again, by itself.
+
+    The replicas take turns. One that cannot be reached, or says by gRPC's health protocol that it is about to stop,
+    is left out. A call that a replica has not begun, since it was just closing, goes to another one; whether a call
+    that broke off was done nobody knows, so that is the caller's to repeat under its key.
+    """
     options = [
+        ("grpc.service_config", SERVICE_CONFIG),
+        ("grpc.enable_retries", 1),
+        ("grpc.dns_min_time_between_resolutions_ms", 5000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
         ("grpc.max_receive_message_length", MAX_MESSAGE),
         ("grpc.max_send_message_length", MAX_MESSAGE),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.enable_http_proxy", 0),
     ]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
+    async with grpc.aio.insecure_channel(target(address), options=options) as channel:
         yield Peer(channel, tokens, timeout)

@@ -17,11 +17,12 @@ from orderhub_contracts.common.v1 import common_pb2
 from orderhub_chassis import metrics
 from orderhub_chassis.calls import Call, InternalTokens, current_call
 from orderhub_chassis.errors import GRPC_STATUS, Failure, Kind
-from orderhub_chassis.grpc import MAX_MESSAGE
+from orderhub_chassis.grpc import KEEPALIVE_MS, MAX_MESSAGE
 from orderhub_chassis.http import PortTaken
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 FAILURE_KEY = "orderhub-failure-bin"
+NOTICE_SECONDS = 0.05
 Register = Callable[[grpc.aio.Server], None]
 
 
@@ -122,6 +123,31 @@ async def _abort(context: Any, failure: Failure) -> None:
     await context.abort(GRPC_STATUS[failure.kind], failure.detail, ((FAILURE_KEY, detail),))
 
 
+class Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """What peers are told by gRPC's health protocol; after `await leave()` they go elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching = 0
+        self._left = False
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        self._watching += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watching -= 1
+
+    async def leave(self) -> None:
+        """Tell the peers, and give those that listen a moment: a call that comes to a closing door is cancelled."""
+        if self._left:
+            return
+        self._left = True
+        await self.enter_graceful_shutdown()
+        if self._watching:
+            await asyncio.sleep(NOTICE_SECONDS)
+
+
 @asynccontextmanager
 async def serve(
     service: str,
@@ -132,8 +158,11 @@ async def serve(
     host: str,
     port: int,
     grace: float,
+    peers_health: Health | None = None,
 ) -> AsyncIterator[int]:
     """Serve until the block ends, then stop accepting and drain for `grace` seconds. Yields the bound port.
+
+    Who gives `peers_health` may take the server out of its peers' choice before that.
 
     Raises PortTaken when it is in use.
     """
@@ -143,11 +172,13 @@ async def serve(
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.so_reuseport", 0),
+            # Peers ask whether this host still lives; more often than this is taken for an attack.
+            ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
         ],
     )
     for register in registrations:
         register(server)
-    healthy = health.aio.HealthServicer()
+    healthy = peers_health or Health()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection(
         [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
@@ -162,5 +193,5 @@ async def serve(
     try:
         yield bound
     finally:
-        await healthy.enter_graceful_shutdown()
+        await healthy.leave()
         await server.stop(grace)

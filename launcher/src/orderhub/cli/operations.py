@@ -102,7 +102,7 @@ def reconcile(*, common: Common = COMMON) -> int:
 
 
 def doctor(*, port: Port = 8080, common: Common = COMMON) -> int:
-    """Look at the machine, the settings and the data folder: per line what is wrong and how to mend it.
+    """Look at the machine, the settings, the data folder and the servers: per line what is wrong and how to mend it.
 
     Parameters
     ----------

@@ -70,11 +70,19 @@ def reset(*, yes: bool = False, common: Common = COMMON) -> int:
     return control.reset(common.place, common.out, yes=yes)
 
 
-def migrate(*, common: Common = COMMON) -> int:
-    """Bring all databases to the newest schema."""
+def migrate(*, pre: Flag = False, post: Flag = False, common: Common = COMMON) -> int:
+    """Bring all databases to the newest schema; in a roll-out without a pause, `--pre` before it and `--post` after it.
+
+    Parameters
+    ----------
+    pre
+        Only what the code that runs now can live with: before the first new process starts.
+    post
+        Only what wants none of the old code: after the last old process has stopped.
+    """
     from orderhub import control
 
-    return control.migrate(common.place, common.out)
+    return control.migrate(common.place, common.out, phase="all" if pre == post else "pre" if pre else "post")
 
 
 def seed(*, bench: bool = False, demo: Flag = False, common: Common = COMMON) -> int:

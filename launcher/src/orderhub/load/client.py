@@ -37,10 +37,12 @@ class GaveUp(Exception):
 class Client:
     """Calls as one of the customers (or couriers) of the run. `retries` counts why anything was repeated."""
 
-    def __init__(self, url: str, tokens: Sequence[str], *, patience: float, retries: Counter[str]) -> None:
-        self.url = url
+    def __init__(
+        self, gateways: list[str], tokens: Sequence[str], *, patience: float, retries: Counter[str]
+    ) -> None:
+        self.gateways = gateways
         self.tokens = tokens
-        self._host = url.removeprefix("http://")
+        self._host = gateways[0].removeprefix("http://")
         self._patience = patience
         self._retries = retries
 

@@ -43,7 +43,7 @@ class Couriers:
     def __init__(self, client: Client, is_ours: Callable[[str], bool]) -> None:
         self._client = client
         self._is_ours = is_ours
-        self._connections = wire.Connections(client.url, 2 * COURIERS)
+        self._connections = wire.Connections(client.gateways, 2 * COURIERS)
         self._taken: set[str] = set()
         self._tours: set[asyncio.Task[None]] = set()
         self.refused: Counter[str] = Counter()

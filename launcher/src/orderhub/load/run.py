@@ -79,22 +79,22 @@ def run(place: home.Home, out: Output, wanted: Wanted) -> Exit:
 
 async def _run(place: home.Home, out: Output, wanted: Wanted) -> Tally:
     runtime = control.required(place)
-    url = runtime.addresses["gateway"]
+    url = runtime.gateways[0]
     async with inside.connected(place, runtime.addresses) as doors:
         products = await bench_data.product_ids(doors)
         couriers = await hired(doors, url) if wanted.deliver else []
     tokens = await customers.pool(place, url, wanted.customers, run_seconds=wanted.run_seconds)
-    async with _opened(out, wanted, url, tokens, products) as load:
+    async with _opened(out, wanted, runtime.gateways, tokens, products) as load:
         return await load.run(couriers)
 
 
 @contextlib.asynccontextmanager
 async def _opened(
-    out: Output, wanted: Wanted, url: str, tokens: list[str], products: list[str]
+    out: Output, wanted: Wanted, gateways: list[str], tokens: list[str], products: list[str]
 ) -> AsyncIterator[Load]:
     with contextlib.ExitStack() as stack:
         record = stack.enter_context(_recording(wanted.record)) if wanted.record else None
-        load = Load(out, wanted, url, tokens, products, record)
+        load = Load(out, wanted, gateways, tokens, products, record)
         stack.callback(load.close)
         yield load
 
@@ -113,7 +113,7 @@ class Load:
         self,
         out: Output,
         wanted: Wanted,
-        url: str,
+        gateways: list[str],
         tokens: list[str],
         products: list[str],
         record: IO[str] | None,
@@ -124,8 +124,8 @@ class Load:
         self._record = record
         self._tally = Tally()
         self._dice = random.Random(wanted.seed or None)
-        self._client = Client(url, tokens, patience=wanted.patience, retries=self._tally.retries)
-        self._side = wire.Connections(url, 8)
+        self._client = Client(gateways, tokens, patience=wanted.patience, retries=self._tally.retries)
+        self._side = wire.Connections(gateways, 8)
         self._cancels: set[asyncio.Task[None]] = set()
         self._began = time.monotonic()
         self._number = 0
@@ -151,14 +151,16 @@ class Load:
         return self._tally
 
     async def _tour(self, tokens: list[str]) -> None:
-        client = Client(self._client.url, tokens, patience=self._wanted.patience, retries=self._tally.retries)
+        client = Client(
+            self._client.gateways, tokens, patience=self._wanted.patience, retries=self._tally.retries
+        )
         await Couriers(client, self._tally.placed.__contains__).work()
 
     # --- placing ---
 
     async def _place_all(self) -> None:
         self._began = time.monotonic()
-        workers = [asyncio.create_task(self._worker()) for _ in range(self._wanted.connections)]
+        workers = [asyncio.create_task(self._worker(i)) for i in range(self._wanted.connections)]
         await asyncio.gather(*workers)
         self._tally.seconds_accepting = time.monotonic() - self._began
 
@@ -173,8 +175,10 @@ class Load:
         self._number += 1
         return self._began + number / wanted.rate if wanted.rate else now
 
-    async def _worker(self) -> None:
-        connection = wire.Connection(self._client.url, timeout=WAIT_SECONDS + 20)
+    async def _worker(self, number: int) -> None:
+        first = number % len(self._client.gateways)
+        gateways = self._client.gateways[first:] + self._client.gateways[:first]
+        connection = wire.Connection(*gateways, timeout=WAIT_SECONDS + 20)
         try:
             while (due := self._next_due()) is not None:
                 if (early := due - time.monotonic()) > 0:

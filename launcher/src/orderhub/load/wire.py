@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,11 +91,12 @@ class _Wire(asyncio.Protocol):
 
 
 class Connection:
-    """Opens when it is first used and again after it broke."""
+    """Opens when it is first used and again after it broke: at the next of the gateways, where there are several."""
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
-        parts = urlsplit(url)
-        self._host, self._port, self._timeout = parts.hostname or "", parts.port or 80, timeout
+    def __init__(self, *urls: str, timeout: float = 30.0) -> None:
+        parts = [urlsplit(url) for url in urls]
+        self._addresses = cycle([(part.hostname or "", part.port or 80) for part in parts])
+        self._timeout = timeout
         self._wire: _Wire | None = None
 
     async def send(self, request: bytes) -> Reply:
@@ -113,10 +115,10 @@ class Connection:
 
     async def _open(self) -> _Wire:
         if self._wire is None or self._wire.transport is None:
-            loop = asyncio.get_running_loop()
+            loop, (host, port) = asyncio.get_running_loop(), next(self._addresses)
             try:
                 async with asyncio.timeout(5):
-                    _, self._wire = await loop.create_connection(_Wire, self._host, self._port)
+                    _, self._wire = await loop.create_connection(_Wire, host, port)
             except (OSError, TimeoutError) as error:
                 raise Broken(f"cannot connect: {error}") from error
         return self._wire
@@ -148,9 +150,9 @@ def request(
 class Connections:
     """Some connections that tasks take and give back."""
 
-    def __init__(self, url: str, count: int) -> None:
+    def __init__(self, urls: Sequence[str], count: int) -> None:
         self._free: asyncio.Queue[Connection] = asyncio.Queue()
-        self._all = [Connection(url) for _ in range(count)]
+        self._all = [Connection(*urls[i % len(urls) :], *urls[: i % len(urls)]) for i in range(count)]
         for connection in self._all:
             self._free.put_nowait(connection)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from orderhub_chassis import http, wire
+from orderhub_chassis import http, outages, starting, steady, wire
 from orderhub_chassis.calls import InternalTokens
+from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
+from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing, verifier
 from orderhub_gateway.direct import Direct
@@ -20,6 +26,7 @@ from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
+COMPARE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +35,63 @@ class Service:
 
     readiness: Readiness
     port: int
+    drain_delay: timedelta
+
+    async def drain(self) -> None:
+        """Say at /readyz and to kept connections that this one stops, and serve on until they went elsewhere."""
+        self.readiness.drain()
+        await asyncio.sleep(self.drain_delay.total_seconds())
 
 
 @asynccontextmanager
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
-    """Raises PortTaken when somebody else listens on the port."""
+    """Raises PortTaken when somebody else listens on the port. Serves, and is not ready, until Redis can be asked."""
     readiness = GatedReadiness(settings.ready_file)
     tokens = InternalTokens(settings.internal_key.get_secret_value(), around.clock)
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(clients.connect(settings, tokens))
-        limiter = Limiter(settings.redis_url.get_secret_value())
+        redis_url = settings.redis_url.get_secret_value()
+        limiter = Limiter(redis_url)
         stack.push_async_callback(limiter.close)
         opening = verifier.opened(settings, around.clock, peers.jwks, readiness)
         access = await stack.enter_async_context(opening)
         app = routing.application(settings, peers, limiter, readiness, access)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
-        edge = Edge(Direct(app), settings, access, limiter)
+        readiness.unready("redis", "not asked yet")
+        edge = Edge(Direct(app), settings, access, limiter, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
+        await stack.enter_async_context(_beside(_until_redis_answers(readiness, redis_url, limiter)))
+        await stack.enter_async_context(_beside(_keep_time(around.clock, limiter)))
         readiness.opened = True
         try:
-            yield Service(readiness, port)
+            yield Service(readiness, port, settings.drain_delay)
         finally:
             readiness.opened = False
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:
+    """Beside the serving: most routes do without Redis, whoever starts while it is away must not close them."""
+    await starting.until_there(
+        readiness, "redis", outages.place(url), limiter.reach, waits_for=(RedisError, OSError)
+    )
+
+
+async def _keep_time(clock: Clock, limiter: Limiter) -> None:
+    """The gateway has no database whose clock it could go by."""
+    while True:
+        with contextlib.suppress(RedisError, OSError):
+            await steady.compare(clock, limiter.time)
+        await asyncio.sleep(COMPARE_SECONDS)
 
 
 def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:

@@ -17,6 +17,7 @@ import msgspec
 from orderhub_chassis import metrics as chassis_metrics
 from orderhub_chassis.calls import ANONYMOUS, Call, Caller, current_call
 from orderhub_chassis.errors import Failure
+from orderhub_chassis.health import Readiness
 from orderhub_chassis.ids import uuid7
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
@@ -97,10 +98,13 @@ class Context(msgspec.Struct):
 class Edge:
     """The ASGI app that uvicorn serves."""
 
-    def __init__(self, app: App, settings: Settings, verifier: Verifier, limiter: Limiter) -> None:
+    def __init__(
+        self, app: App, settings: Settings, verifier: Verifier, limiter: Limiter, readiness: Readiness
+    ) -> None:
         self._app = app
         self._verifier = verifier
         self._limiter = limiter
+        self._readiness = readiness
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._proxies = settings.trusted_proxies
         self._deadline = Deadline(settings.request_limit.total_seconds())
@@ -120,6 +124,8 @@ class Edge:
         begun, method = time.perf_counter(), scope["method"]
         headers = dict(scope["headers"])
         context = scope["orderhub"] = _context(headers, client_address(scope, headers, self._proxies))
+        if self._readiness.draining:  # who keeps connections opens the next one at another replica
+            context.headers.append((b"connection", b"close"))
         self._cross_origin(headers, context)
         receiving = _receiving(scope, context, receive)
         if method == "HEAD":

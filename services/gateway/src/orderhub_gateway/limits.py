@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -132,6 +133,15 @@ class Limiter:
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+    async def reach(self) -> None:
+        """Raises what Redis' client raises while it cannot be used."""
+        await self._redis.ping()
+
+    async def time(self) -> datetime:
+        """Redis' own."""
+        seconds, microseconds = await self._redis.time()
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
     async def take(self, policy: Policy, key: str) -> Verdict:
         """One token. Raises LimitsAway for an essential policy while Redis cannot be asked."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from orderhub_chassis.grpc import MAX_MESSAGE
-from orderhub_chassis.settings import PREFIX, CommonSettings, RedisUrl
+from orderhub_chassis.settings import PREFIX, Addresses, CommonSettings, RedisUrl
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -30,11 +30,21 @@ class Settings(CommonSettings):
 
     host: str = Field("127.0.0.1", description="Address that the public API binds.")
     port: int = Field(8080, ge=0, le=65535, description="Port of the public API; 0 takes any free one.")
-    auth_address: str = Field(description="host:port of auth's gRPC.")
-    inventory_address: str = Field(description="host:port of inventory's gRPC.")
-    orders_address: str = Field(description="host:port of orders' gRPC.")
-    payments_address: str = Field(description="host:port of payments' gRPC.")
-    delivery_address: str = Field(description="host:port of delivery's gRPC.")
+    auth_address: Addresses = Field(
+        description="host:port of auth's gRPC; of several replicas their IP addresses, separated by commas."
+    )
+    inventory_address: Addresses = Field(
+        description="host:port of inventory's gRPC; of several replicas their IP addresses, separated by commas."
+    )
+    orders_address: Addresses = Field(
+        description="host:port of orders' gRPC; of several replicas their IP addresses, separated by commas."
+    )
+    payments_address: Addresses = Field(
+        description="host:port of payments' gRPC; of several replicas their IP addresses, separated by commas."
+    )
+    delivery_address: Addresses = Field(
+        description="host:port of delivery's gRPC; of several replicas their IP addresses, separated by commas."
+    )
     redis_url: RedisUrl = Field(description="Redis URL of the rate limits.")
     internal_key: SecretStr = Field(
         min_length=32, description="Signs the internal tokens that services pass on; at least 32 characters."
@@ -101,6 +111,11 @@ class Settings(CommonSettings):
     place_batch: int = Field(100, ge=1, le=200, description="Most orders in one call to orders.")
     shutdown_grace: timedelta = Field(
         timedelta(seconds=10), description="Time to finish what is under way at a stop."
+    )
+    drain_delay: timedelta = Field(
+        timedelta(0),
+        description="At a stop, time between /readyz telling of it and the closing of the doors; a little longer than"
+        " load balancers need to notice.",
     )
     instance: str = Field(
         default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}", description="Name of this replica."

@@ -1,25 +1,9 @@
 """`python -m orderhub_inventory`: inventory alone in this process."""
 
-from __future__ import annotations
-
-import sys
-
-from orderhub_chassis import runner, settings, telemetry
+from orderhub_chassis import main
 
 from orderhub_inventory.app import build
 from orderhub_inventory.settings import Settings
 
-
-def main() -> int:
-    try:
-        loaded = settings.load(Settings)
-        telemetry.configure_logs("inventory", loaded.log_level, loaded.log_format)
-        redis_url = loaded.redis_url.get_secret_value()
-        return runner.run({"inventory": lambda around: build(loaded, around)}, redis_url=redis_url)
-    except settings.SettingsError as error:
-        print(f"inventory cannot start: {error}", file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main.run_service(Settings, build)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from orderhub_chassis.settings import ServiceSettings
+from orderhub_chassis.settings import Addresses, ServiceSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -14,7 +14,9 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ORDERHUB_ORDERS_")
     service: ClassVar[str] = "orders"
 
-    inventory_address: str = Field(description="host:port of inventory's gRPC server.")
+    inventory_address: Addresses = Field(
+        description="host:port of inventory's gRPC; of several replicas their IP addresses, separated by commas."
+    )
     sweep_every: timedelta = Field(
         timedelta(seconds=1), description="How often step deadlines are looked at."
     )

@@ -16,7 +16,7 @@ def main() -> int:
     try:
         settings = chassis_settings.load(Settings)
         telemetry.configure_logs(settings.service, settings.log_level, settings.log_format)
-        return runner.run({settings.service: lambda around: build(settings, around)})
+        return runner.run({settings.service: lambda around: build(settings, around.of(settings))})
     except (chassis_settings.SettingsError, http.PortTaken, migrate.MigrationError) as error:
         return _complain(str(error))
     except (OSError, asyncpg.PostgresError) as error:

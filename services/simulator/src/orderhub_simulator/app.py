@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from orderhub_chassis import driver, http, telemetry
+from orderhub_chassis import driver, http, outages, starting, telemetry
 from orderhub_chassis.db import Database
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.migrate import migrate
@@ -37,12 +37,18 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def build(settings: Settings, around: Surroundings | None = None) -> AsyncIterator[Service]:
-    """The simulator, ready to answer; on leaving it stops accepting and finishes what is under way."""
-    readiness = Readiness()
-    async with (
-        _database(settings, around or Surroundings()) as database,
-        _writer(settings, database) as writer,
-    ):
+    """The simulator, ready to answer; on leaving it stops accepting and finishes what is under way.
+
+    Waits for its database, and says so in its log.
+    """
+    readiness, where = Readiness(), outages.place(settings.database_url.get_secret_value())
+    async with contextlib.AsyncExitStack() as stack:
+        database: Database = await starting.until_there(
+            readiness, "database", where,
+            lambda: stack.enter_async_context(_database(settings, around or Surroundings())),
+            variable="ORDERHUB_SIMULATOR_DATABASE_URL",
+        )  # fmt: skip
+        writer = await stack.enter_async_context(_writer(settings, database))
         api = Api(settings, database, writer, readiness)
         async with http.serve(
             api,

@@ -196,6 +196,13 @@ async def test_a_used_port_stops_the_start_with_one_line_that_names_it(database_
         assert port in await complaint_of(environment(database_url, PORT=port))
 
 
-async def test_a_database_that_is_away_stops_the_start_with_one_line(database_url: str) -> None:
-    gone = "postgresql://nobody@127.0.0.1:1/nothing"
-    assert "ORDERHUB_SIMULATOR_DATABASE_URL" in await complaint_of(environment(gone))
+async def test_a_database_that_is_away_is_waited_for_and_named() -> None:
+    process = await spawn(environment("postgresql://nobody:sesame@127.0.0.1:1/nothing"))
+    async with asyncio.timeout(60):
+        line = (await process.stderr.readline()).decode() if process.stderr else ""
+    assert '"event": "start.waits"' in line
+    assert "127.0.0.1:1/nothing: nobody listens there" in line
+    assert "sesame" not in line
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 0

@@ -1,0 +1,333 @@
+"""What `doctor` asks of the servers that are configured: each is used as the services will use it, and nothing is changed.
+
+A function per kind of server, in `BACKENDS`. A server that nobody has configured is not looked at: what `up` embeds is
+asked only while it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import asyncpg
+from orderhub_chassis import migrate, outages
+from redis import RedisError
+from redis import asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from orderhub import environment, home, settings, topology
+from orderhub.exits import Refused
+from orderhub.settings import settings_of
+
+SECONDS: Final = 5.0
+LEAST_POSTGRES: Final = 15
+LEAST_REDIS: Final = (6, 2)
+MOST_SKEW: Final = timedelta(seconds=1)
+REPLICAS: Final = 2
+"""Of each service: what connections are planned for."""
+KAFKA: Final = "kafka://"
+URLS: Final = re.compile(r"https?://[^\s\"',;|\]}]+")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """`wrong` is empty where all is well; then `seen` says what is there."""
+
+    what: str
+    seen: str
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The servers of this installation. `databases` by name, `given` all variables that are set."""
+
+    databases: Mapping[str, str] = field(default_factory=dict)
+    redis: tuple[str, ...] = ()
+    brokers: tuple[str, ...] = ()
+    pages: tuple[tuple[str, str], ...] = ()
+    """(variable, URL that has to answer)"""
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+def targets(place: home.Home) -> Targets:
+    """From what runs here, else from the settings. Raises Refused where these are no good."""
+    given, runtime = settings.given(), place.runtime()
+    databases, urls = (
+        _databases(given),
+        [value for name, value in given.items() if name.endswith("REDIS_URL")],
+    )
+    if runtime is not None:
+        databases |= {name: url for name, url in runtime.urls.items() if name in topology.MIGRATIONS}
+        urls.append(runtime.urls["redis"])
+    bus = given.get("ORDERHUB_BUS", "")
+    brokers = tuple(bus.removeprefix(KAFKA).split(",")) if bus.startswith(KAFKA) else ()
+    return Targets(databases, tuple(dict.fromkeys(urls)), brokers, tuple(_pages(given)), given)
+
+
+def _databases(given: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if server := given.get("ORDERHUB_DATABASE_URL"):
+        dsn = environment.on_server(server)
+        found = {name: dsn(name) for name in topology.MIGRATIONS}
+    for name in (*topology.NAMES, topology.SIMULATOR):
+        if url := given.get(f"ORDERHUB_{name.upper()}_DATABASE_URL"):
+            found[f"orderhub_{name}"] = url
+    if (bus := given.get("ORDERHUB_BUS", "")).startswith("postgres"):
+        found[topology.BUS_DATABASE] = bus
+    elif bus:
+        found.pop(topology.BUS_DATABASE, None)
+    return found
+
+
+def _pages(given: Mapping[str, str]) -> list[tuple[str, str]]:
+    found = []
+    for variable, path in PAGES.items():
+        for url in URLS.findall(given.get(variable, "")):
+            found.append((variable, url.rstrip("/") + path))
+    return found
+
+
+PAGES: Final[Mapping[str, str]] = {
+    "ORDERHUB_PAYMENTS_SIMULATOR_URL": "/livez",
+    "ORDERHUB_PAYMENTS_STRIPE_URL": "/",
+    "ORDERHUB_CLICKHOUSE_URL": "/ping",
+    "ORDERHUB_OIDC_ISSUERS": "/.well-known/openid-configuration",
+    "ORDERHUB_GATEWAY_OIDC_ISSUERS": "/.well-known/openid-configuration",
+}
+"""Variable → what to ask below each URL in it. A refusal is an answer too: somebody is there."""
+
+
+# --- PostgreSQL ---
+
+
+async def postgres(found: Targets) -> AsyncIterator[Diagnosis]:
+    """One line per server and one per database."""
+    servers: dict[str, str] = {}
+    for url in found.databases.values():
+        servers.setdefault(outages.place(url).rpartition("/")[0], url)
+    for where, url in servers.items():
+        async for diagnosis in _server(where, url, found):
+            yield diagnosis
+    for name, url in found.databases.items():
+        yield await _database(name, url)
+
+
+async def _server(where: str, url: str, found: Targets) -> AsyncIterator[Diagnosis]:
+    what = f"PostgreSQL at {where}"
+    for database in (environment.ADMINISTRATION, urlsplit(url).path.lstrip("/")):
+        try:
+            async with _connected(environment.on_server(url)(database)) as connection:
+                yield Diagnosis(what, *await _judged(connection, found))
+                return
+        except REFUSES as error:
+            refusal = error
+    yield Diagnosis(what, "", f"{where}: {outages.explain(refusal).words}")
+
+
+async def _judged(connection: Any, found: Targets) -> tuple[str, str]:
+    """What is seen of a server, and what is wrong with it."""
+    asked_at = datetime.now(UTC)
+    row = await connection.fetchrow(
+        "select current_setting('server_version') as version, clock_timestamp() as now,"
+        " current_setting('server_version_num')::int / 10000 as major, current_setting('wal_level') as wal_level,"
+        " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as room"
+    )
+    wrong = [_skew(row["now"], asked_at)]
+    if row["major"] < LEAST_POSTGRES:
+        wrong.append(f"version {row['version']} is too old: {LEAST_POSTGRES} or newer is needed")
+    if row["room"] < (needed := connections_needed(found.given)):
+        wrong.append(
+            f"{row['room']} connections are allowed, {REPLICAS} replicas of everything open up to {needed}:"
+            " raise max_connections, or make ORDERHUB_DATABASE_POOL_SIZE smaller"
+        )
+    if found.given.get("ORDERHUB_RELAY") == "cdc" and row["wal_level"] != "logical":
+        wrong.append(
+            f"wal_level is {row['wal_level']}, and ORDERHUB_RELAY=cdc needs logical: set it and restart"
+        )
+    return f"{row['version']}, {row['room']} connections", "; ".join(filter(None, wrong))
+
+
+def connections_needed(given: Mapping[str, str]) -> int:
+    """Each service has a pool to its database and one to the bus; the simulator runs once."""
+    total = 0
+    for service in topology.SERVICES:
+        if service.has_database:
+            size = _pool_size(given, service.name)
+            total += 2 * size * REPLICAS
+    return total + _pool_size(given, topology.SIMULATOR)
+
+
+def _pool_size(given: Mapping[str, str], service: str) -> int:
+    own = f"ORDERHUB_{service.upper()}_DATABASE_POOL_SIZE"
+    default = settings_of(service).model_fields["database_pool_size"].default
+    value = given.get(own, given.get("ORDERHUB_DATABASE_POOL_SIZE", str(default)))
+    return int(value) if value.isdigit() else int(default)
+
+
+async def _database(name: str, url: str) -> Diagnosis:
+    what = f"database {name}"
+    try:
+        async with _connected(url) as connection:
+            wrong = await _permissions(connection)
+            wrong = wrong or await _migrations(connection, topology.MIGRATIONS[name])
+    except REFUSES as error:
+        return Diagnosis(what, "", f"{outages.place(url)}: {outages.explain(error).words}")
+    return Diagnosis(what, "as the code wants it", wrong)
+
+
+async def _migrations(connection: Any, packages: tuple[str, ...]) -> str:
+    missing = await migrate.pending(connection, *packages)
+    if not missing:
+        return ""
+    if await migrate.pending(connection, *packages, phase="pre"):
+        return f"{len(missing)} migrations are missing, from {missing[0]} on: run `orderhub migrate`"
+    return f"a roll-out is not finished: once no old code runs, `orderhub migrate --post` ({missing[0]} …)"
+
+
+async def _permissions(connection: Any) -> str:
+    """What this user may not do and a service has to; empty where there is nothing."""
+    row = await connection.fetchrow(
+        "select current_user as who, current_database() as database, pg_is_in_recovery() as standby,"
+        " current_setting('default_transaction_read_only') = 'on' as read_only,"
+        " has_schema_privilege('public', 'CREATE') as may_create"
+    )
+    if row["standby"] or row["read_only"]:
+        return "is read-only (a standby?): name the primary server"
+    if not row["may_create"]:
+        return (
+            f"user {row['who']} may not create tables: make it the owner"
+            f" (alter database {row['database']} owner to {row['who']})"
+        )
+    return ""
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url, timeout=SECONDS)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=SECONDS)
+
+
+# --- Redis ---
+
+
+async def of_redis(found: Targets) -> AsyncIterator[Diagnosis]:
+    for url in found.redis:
+        where = outages.place(url)
+        client = redis.from_url(
+            url, socket_connect_timeout=SECONDS, socket_timeout=SECONDS, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            yield Diagnosis(f"Redis at {where}", *await _judged_redis(client))
+        except (RedisError, OSError) as error:
+            yield Diagnosis(f"Redis at {where}", "", f"{where}: {outages.explain(error).words}")
+        finally:
+            await client.aclose()
+
+
+async def _judged_redis(client: Any) -> tuple[str, str]:
+    asked_at = datetime.now(UTC)
+    seconds, micros = await client.time()
+    wrong = [_skew(datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros), asked_at)]
+    server, memory = await client.info("server"), await client.info("memory")
+    version, policy = str(server["redis_version"]), str(memory.get("maxmemory_policy", "noeviction"))
+    if tuple(map(int, version.split(".")[:2])) < LEAST_REDIS:
+        wrong.append(f"version {version} is too old: {LEAST_REDIS[0]}.{LEAST_REDIS[1]} or newer is needed")
+    if memory.get("maxmemory") and policy != "noeviction":
+        wrong.append(f"maxmemory-policy is {policy}, which forgets limits when it is full: set noeviction")
+    return version, "; ".join(filter(None, wrong))
+
+
+# --- Kafka ---
+
+
+async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
+    """Whether each broker listens; topics and permissions belong here with the bus that uses them."""
+    for broker in found.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            async with asyncio.timeout(SECONDS):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            yield Diagnosis(f"Kafka at {broker}", "listens")
+        except (OSError, TimeoutError, ValueError) as error:
+            yield Diagnosis(f"Kafka at {broker}", "", f"{broker}: {outages.explain(error).words}")
+
+
+# --- what speaks HTTP ---
+
+
+async def pages(found: Targets) -> AsyncIterator[Diagnosis]:
+    """Card provider, ClickHouse, identity providers: an answer below 500 is one."""
+    for variable, url in found.pages:
+        yield Diagnosis(variable, *await asyncio.to_thread(_answered, url))
+
+
+def _answered(url: str) -> tuple[str, str]:
+    where = outages.place(url)
+    try:
+        status = _status(url)
+    except (OSError, ValueError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return "", f"{where}: {outages.explain(reason if isinstance(reason, Exception) else error).words}"
+    if status >= 500:
+        return "", f"{where}: answers {status}: look into its log"
+    if url.endswith(PAGES["ORDERHUB_OIDC_ISSUERS"]) and status != 200:
+        return "", f"{where}: answers {status}: the issuer's URL is not that of its realm"
+    return f"{where} answers", ""
+
+
+def _status(url: str) -> int:
+    """Without the proxies of the surroundings, which the services do not use either."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as answer:
+        return int(answer.code)
+
+
+# --- all ---
+
+REFUSES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+BACKENDS: Final[tuple[Callable[[Targets], AsyncIterator[Diagnosis]], ...]] = (
+    postgres,
+    of_redis,
+    kafka,
+    pages,
+)
+
+
+def _skew(said: datetime, asked_at: datetime) -> str:
+    """What is wrong with a server's clock, or with ours."""
+    if asked_at - MOST_SKEW <= said <= datetime.now(UTC) + MOST_SKEW:
+        return ""
+    off = (said - asked_at).total_seconds()
+    ahead = "ahead of" if off > 0 else "behind"
+    return f"its clock is {abs(off):.0f} s {ahead} this machine's: let both be set by NTP"
+
+
+async def _all(found: Targets) -> list[Diagnosis]:
+    return [diagnosis for look in BACKENDS async for diagnosis in look(found)]
+
+
+def look(place: home.Home) -> list[Diagnosis]:
+    """Everything about the servers. Settings that cannot be read are named by another part of `doctor`."""
+    try:
+        found = targets(place)
+    except Refused:
+        return []
+    return asyncio.run(_all(found))

@@ -1,0 +1,67 @@
+"""The doors at a start while Redis is away, and at a stop: who asks is told, and sent elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+from orderhub_chassis.service import Surroundings
+from orderhub_gateway.app import Service, build
+from orderhub_gateway.settings import Settings
+
+NOBODY = "127.0.0.1:1"
+SECRET = "sesame-open-the-door"
+
+
+def settings(redis_url: str, **over: Any) -> Settings:
+    peers = ("auth", "inventory", "orders", "payments", "delivery")
+    addresses = {f"{peer}_address": NOBODY for peer in peers}
+    keys = {"internal_key": "i" * 40, "cursor_key": "c" * 40}
+    return Settings(**{"port": 0, "redis_url": redis_url, **keys, **addresses, **over})
+
+
+async def opened(stack: AsyncExitStack, redis_url: str, **over: Any) -> tuple[Service, httpx.AsyncClient]:
+    service = await stack.enter_async_context(build(settings(redis_url, **over), Surroundings()))
+    url = f"http://127.0.0.1:{service.port}"
+    client = httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+    return service, await stack.enter_async_context(client)
+
+
+async def test_it_serves_while_redis_is_away_and_readyz_says_what_is_missing(eventually: Any) -> None:
+    async with AsyncExitStack() as stack:
+        _, http = await opened(stack, f"redis://:{SECRET}@{NOBODY}/0")
+
+        async def told() -> Any:
+            answer = await http.get("/readyz")
+            reason = answer.json()["reasons"].get("redis", "")
+            return (answer.status_code, reason) if "nobody listens" in reason else None
+
+        status, reason = await eventually(told)
+        assert status == 503
+        assert reason.startswith(f"{NOBODY}/0: nobody listens there")
+        assert SECRET not in reason
+        assert (await http.get("/ping")).status_code == 200
+
+
+async def test_it_is_ready_as_soon_as_redis_answers(redis_url: str, eventually: Any) -> None:
+    async with AsyncExitStack() as stack:
+        _, http = await opened(stack, redis_url)
+
+        async def ready() -> bool:
+            return (await http.get("/readyz")).status_code == 200
+
+        await eventually(ready)
+
+
+async def test_while_it_drains_it_answers_and_lets_kept_connections_go(
+    redis_url: str, eventually: Any
+) -> None:
+    async with AsyncExitStack() as stack:
+        service, http = await opened(stack, redis_url)
+        assert "connection" not in (await http.get("/ping")).headers
+        await service.drain()
+        answer = await http.get("/ping")
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        report = await http.get("/readyz")
+        assert (report.status_code, report.json()["reasons"]["stop"]) == (503, "it is about to stop")

@@ -1,0 +1,55 @@
+"""Everything is restarted, one replica after another, while orders come in: nothing is lost, no request fails for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fleet import REPLICAS, Fleet
+from load import Load, assert_all_is_well
+from orderhub import topology
+
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("rolling")]
+
+RATE, SECONDS = 40, 120
+DRAIN = {"ORDERHUB_DRAIN_DELAY": "0.5"}
+
+
+@pytest.fixture
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path_factory.mktemp("rolling") / "home", extra=DRAIN)
+    try:
+        fleet.start()
+        fleet.json("seed", "--bench")
+        yield fleet
+    finally:
+        assert fleet.stop() == 0
+
+
+def test_a_rolling_restart_of_everything_under_load_loses_nothing(fleet: Fleet) -> None:
+    """On a slow machine two minutes are not enough for all: then there is a second load, and a third."""
+    waiting = [f"{name}-{i + 1}" for name in topology.NAMES for i in range(REPLICAS)]
+    accepted: list[str] = []
+    while waiting:
+        accepted += _under_load(fleet, waiting)
+    assert_all_is_well(fleet, accepted)
+    fleet.check()
+
+
+def _under_load(fleet: Fleet, waiting: list[str]) -> list[str]:
+    """Restart who waits for it until the load has placed its last order; the ids of its orders."""
+    orders = RATE * SECONDS
+    load = Load(fleet, orders, rate=RATE, deliver=True)
+    try:
+        while waiting:
+            placed = len(load.accepted)
+            fleet.until(lambda placed=placed: len(load.accepted) >= min(placed + RATE, orders), within=90)
+            if len(load.accepted) >= orders:
+                break
+            fleet.restart(waiting.pop(0))
+        report = load.report()
+    finally:
+        load.stop()
+    assert report["good"], report
+    assert report["accepted"] == orders, report
+    return load.accepted
