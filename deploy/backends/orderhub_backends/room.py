@@ -8,7 +8,7 @@ import random
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +38,12 @@ class Room:
         self._kept = json.loads(kept.read_text()) if kept.exists() else {"ports": {}, "secrets": {}}
 
     def port(self, name: str) -> int:
-        return int(self._remembered("ports", name, lambda: str(free_port())))
+        return int(self._remembered("ports", name, lambda: str(free_port(self._promised()))))
+
+    def _promised(self) -> set[int]:
+        """Ports of this part and the others that nobody may have bound yet."""
+        rooms = self.folder.parent.glob("*/room.json")
+        return {int(port) for room in rooms for port in json.loads(room.read_text())["ports"].values()}
 
     def secret(self, name: str) -> str:
         """32 hexadecimal digits, which no configuration file and no URL has to quote."""
@@ -83,8 +88,9 @@ class Part:
     needs: tuple[str, ...] = ()
 
 
-def free_port() -> int:
-    for port in random.sample(PORTS, 200):
+def free_port(promised: Set[int] = frozenset()) -> int:
+    """One that nobody has bound, and that is not `promised` to somebody."""
+    for port in set(random.sample(PORTS, 200)) - promised:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

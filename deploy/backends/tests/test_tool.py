@@ -188,6 +188,12 @@ def test_ports_are_free_and_below_those_of_clients() -> None:
     assert all(1024 < free_port() < highest for _ in range(20))
 
 
+def test_a_port_is_promised_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderhub_backends.room.PORTS", range(29_000, 29_200))
+    ports = [Room(tmp_path / f"room-{number}", {}, {}).port("one") for number in range(40)]
+    assert len(set(ports)) == 40
+
+
 def test_a_wrong_checksum_names_the_file_what_is_expected_and_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "a.jar").write_bytes(b"a")
     found = hashlib.sha256(b"a").hexdigest()
