@@ -6,9 +6,10 @@ does. Where none is, payment and provider have to agree; what differs is kept an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from orderhub_chassis.db import Database
@@ -77,8 +78,8 @@ class Hints:
         events: dict[tuple[str, str], list[str]] = {}
         for row in rows:
             events.setdefault((row["provider"], row["provider_ref"]), []).append(row["id"])
-        for (provider, ref), ids in events.items():
-            await self._look_at(provider, ref, ids)
+        # Side by side: one that Stripe does not answer holds up no other.
+        await asyncio.gather(*(self._look_at(provider, ref, ids) for (provider, ref), ids in events.items()))
         return len(rows) == BATCH
 
     async def prune(self) -> bool:
@@ -118,13 +119,10 @@ class Hints:
         differences = await reconcile.settled(self._db, provider, side, record)
         if differences is None:
             return None
-        return (
-            ("differs", "; ".join(f"{d.code}: {d.detail}" for d in differences))
-            if differences
-            else ("agrees", "")
-        )
+        words = "; ".join(f"{d.code}: {d.detail}" for d in differences)
+        return ("differs" if differences else "agrees"), words
 
-    async def _side(self, provider: Provider, record: ProviderRecord) -> Any:
+    async def _side(self, provider: Provider, record: ProviderRecord) -> reconcile.Side | None:
         """Our payment of this record, if it is this provider's."""
         try:
             order_id = UUID(record.reference)

@@ -1,8 +1,8 @@
 """Compares payments, the ledger and each provider's own listing, and names every difference.
 
-A payment is compared with its own provider. What somebody did at a provider by hand (a capture, a refund, a cancel) is
-named and never booked. The system may go on meanwhile: the listing is read first and our side after it, so that every authorization in it
-has its payment; and what differs counts only when it still does on a second look that nothing changed under.
+What somebody did at a provider by hand (a capture, a refund, a cancel) is named and never booked. The system may go on
+meanwhile: the listing is read first and our side after it, so that every authorization in it has its payment; and what
+differs counts only when it still does on a second look that nothing changed under.
 """
 
 from __future__ import annotations
