@@ -258,7 +258,10 @@ class _Pooled(Database):
         async with self._acquired() as connection:
             try:
                 await connection.execute(self._begin)
-            except (asyncpg.PostgresError, *INFRASTRUCTURE) as error:  # the pooler is there, its server is not
+            except (
+                asyncpg.PostgresError,
+                *INFRASTRUCTURE,
+            ) as error:  # the pooler is there, its server is not
                 raise self._away(error) from error
             try:
                 yield connection
