@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from orderhub_chassis import migrate, outages
+from orderhub_chassis.errors import Unavailable
+from orderhub_chassis.settings import KAFKA
 from redis import RedisError
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
@@ -35,7 +37,6 @@ LEAST_REDIS: Final = (6, 2)
 MOST_SKEW: Final = timedelta(seconds=1)
 REPLICAS: Final = 2
 """Of each service: what connections are planned for."""
-KAFKA: Final = "kafka://"
 URLS: Final = re.compile(r"https?://[^\s\"',;|\]}]+")
 
 
@@ -255,16 +256,52 @@ async def _judged_redis(client: Any) -> tuple[str, str]:
 
 
 async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
-    """Whether each broker listens; topics and permissions belong here with the bus that uses them."""
+    """Each broker, whether the cluster lets this user in, and each topic that is not as topics.py and the settings say."""
     for broker in found.brokers:
-        host, _, port = broker.rpartition(":")
-        try:
-            async with asyncio.timeout(SECONDS):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-            writer.close()
-            yield Diagnosis(f"Kafka at {broker}", "listens")
-        except (OSError, TimeoutError, ValueError) as error:
-            yield Diagnosis(f"Kafka at {broker}", "", f"{broker}: {outages.explain(error).words}")
+        yield await _broker(broker)
+    if not found.brokers:
+        return
+    from orderhub_chassis.bus.kafka import catalogue
+    from orderhub_chassis.bus.kafka.cluster import Cluster, ask
+
+    chosen = settings.loaded()
+    cluster = Cluster.of(KAFKA + ",".join(found.brokers), chosen)
+    client = cluster.admin()
+    try:
+        there = await ask(lambda: client.list_topics(timeout=SECONDS))
+        differing = await catalogue.differences(cluster, client)
+    except Unavailable as error:
+        yield Diagnosis(
+            "Kafka",
+            "",
+            f"{error.detail}: look at ORDERHUB_BUS and ORDERHUB_KAFKA_SECURITY, _USERNAME, _PASSWORD, _CA",
+        )
+        return
+    yield Diagnosis("Kafka", f"cluster {there.cluster_id} of {len(there.brokers)} brokers")
+    missing = [one for one in differing if one.missing]
+    if missing:
+        names = ", ".join(one.topic for one in missing)
+        yield Diagnosis("Kafka topics", "", f"missing: {names}: run `orderhub migrate`")
+    for one in differing:
+        if not one.missing:
+            yield Diagnosis(
+                "Kafka topics", "", f"{one}: mend it by kafka-configs or kafka-reassign-partitions"
+            )
+    if not differing:
+        yield Diagnosis(
+            "Kafka topics", "all there, with the partitions, copies and retention that they should have"
+        )
+
+
+async def _broker(broker: str) -> Diagnosis:
+    host, _, port = broker.rpartition(":")
+    try:
+        async with asyncio.timeout(SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        writer.close()
+        return Diagnosis(f"Kafka at {broker}", "listens")
+    except (OSError, TimeoutError, ValueError) as error:
+        return Diagnosis(f"Kafka at {broker}", "", f"{broker}: {outages.explain(error).words}")
 
 
 # --- what speaks HTTP ---

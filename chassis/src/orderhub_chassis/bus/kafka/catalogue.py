@@ -32,6 +32,7 @@ class Difference:
     there: str
     wanted: str
     fatal: bool = False
+    missing: bool = False
 
     def __str__(self) -> str:
         return f"topic {self.topic} has {self.there} {self.what}, {self.wanted}"
@@ -55,7 +56,7 @@ async def differences(cluster: Cluster, client: admin.AdminClient) -> list[Diffe
     there = [topic for topic in topics.TOPICS if cluster.prefix + topic.name in described]
     settings = await ask(lambda: _settings(cluster, client, there))
     found = [
-        Difference(topic.name, "copies", "no", "it is missing", fatal=True)
+        Difference(topic.name, "copies", "no", "it is missing", fatal=True, missing=True)
         for topic in topics.TOPICS
         if topic not in there
     ]
