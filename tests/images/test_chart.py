@@ -95,7 +95,7 @@ def test_a_minimal_release_is_the_whole_product(all_manifests: dict[str, list[Ma
     manifests = all_manifests["minimal"]
     for kind in ("Deployment", "Service", "PodDisruptionBudget"):
         assert of_kind(manifests, kind).keys() == set(OURS), kind
-    assert of_kind(manifests, "Job").keys() == {"migrate"}
+    assert of_kind(manifests, "Job").keys() == {"migrate-before", "migrate-after"}
     assert not of_kind(manifests, "HorizontalPodAutoscaler")
     assert not of_kind(manifests, "Ingress")
     assert not of_kind(manifests, "Secret"), "secrets are referred to, never made"
@@ -128,20 +128,20 @@ def test_what_is_somebody_else_s_is_left_out(all_manifests: dict[str, list[Manif
 
 
 def test_migrations_run_before_the_roll_out(all_manifests: dict[str, list[Manifest]]) -> None:
-    job = of_kind(all_manifests["minimal"], "Job")["migrate"]
+    job = of_kind(all_manifests["minimal"], "Job")["migrate-before"]
     hooks = job["metadata"]["annotations"]
     assert hooks["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert "before-hook-creation" in hooks["helm.sh/hook-delete-policy"]
     spec = job["spec"]["template"]["spec"]
     assert spec["restartPolicy"] == "Never"
-    assert spec["containers"][0]["args"] == ["migrate"]
+    assert spec["containers"][0]["args"] == ["migrate", "--pre"]
     assert "serviceAccountName" not in spec, "it is there only after the hook"
 
 
 def test_a_job_after_the_roll_out_is_a_matter_of_values() -> None:
     chosen = ("--set", "secrets.existingSecret=orderhub", "--set", "migrations.before=null")
     manifests = rendered(*chosen, "--set-json", 'migrations.after=["migrate", "--post"]')
-    job = of_kind(manifests, "Job")["migrate"]
+    job = of_kind(manifests, "Job")["migrate-after"]
     kubernetes_validate.validate(job, VERSIONS[-1], strict=True)
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["migrate", "--post"]
@@ -182,7 +182,7 @@ def test_a_service_is_told_all_that_its_settings_require_and_nothing_that_nobody
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for service, pod in pods(manifests).items():
-        if service == "migrate":
+        if service.startswith("migrate"):
             continue
         listed = [variable["name"] for variable in pod["containers"][0]["env"]]
         assert len(set(listed)) == len(listed), f"{service}: a variable twice"
@@ -206,7 +206,9 @@ def in_a_pod(pod: Manifest) -> dict[str, str]:
 
 
 def sample(name: str) -> str:
-    if "DATABASE_URL" in name or name.endswith("_BUS"):
+    if name.endswith("_BUS"):
+        return "kafka://kafka-1.example:9092,kafka-2.example:9092"
+    if "DATABASE_URL" in name:
         return "postgresql://somebody:secret@servers.example/orderhub"
     return "redis://:secret@servers.example/0" if "REDIS_URL" in name else "k" * 64
 
@@ -223,7 +225,7 @@ def test_secrets_come_by_reference_and_their_keys_are_documented(manifests: list
 
 
 def is_secret(service: str, variable: str) -> bool:
-    if service == "migrate":
+    if service.startswith("migrate"):
         return "URL" in variable or "BUS" in variable or "KEY" in variable
     fields = chassis.variables(settings_of(service))
     return any(
@@ -277,7 +279,7 @@ def test_every_container_has_limits_and_every_service_probes(manifests: list[Man
         (container,) = pod["containers"]
         for kind in ("requests", "limits"):
             assert container["resources"][kind].keys() >= {"cpu", "memory"}, name
-        if name == "migrate":
+        if name.startswith("migrate"):
             continue
         ports = {port["name"] for port in container["ports"]}
         for probe, path in (
@@ -292,7 +294,7 @@ def test_every_container_has_limits_and_every_service_probes(manifests: list[Man
 
 def test_a_pod_has_the_time_that_its_service_takes_to_stop(manifests: list[Manifest]) -> None:
     for name, pod in pods(manifests).items():
-        if name != "migrate":
+        if not name.startswith("migrate"):
             grace = int(variables(pod)["ORDERHUB_SHUTDOWN_GRACE"])
             assert pod["terminationGracePeriodSeconds"] > 5 + 3 * grace, name
             assert len(pod["topologySpreadConstraints"]) == 2, name
@@ -372,7 +374,8 @@ def test_only_those_reach_a_server_whom_a_secret_leads_there(
         told = variables(pod)
         for part, port in ports.items():
             needed = any(variable.endswith(part) for variable in told)
-            egress = found[f"shop-orderhub-{name}"]["egress"]
+            component = "migrate" if name.startswith("migrate") else name
+            egress = found[f"shop-orderhub-{component}"]["egress"]
             reached = any(port in {row["port"] for row in rule["ports"]} for rule in egress)
             assert reached == needed, f"{name}: {part}"
 

@@ -111,9 +111,6 @@ def test_a_service_is_told_all_that_its_settings_require_and_nothing_that_nobody
     for name, value in {**compose.image_environment(), **told}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    if issubclass(settings_of(service), ServiceSettings):
-        # Which addresses of a bus there are is the adapter's to say; that this is the brokers', another test says.
-        monkeypatch.setenv("ORDERHUB_BUS", "postgresql://bus/orderhub_bus")
     chassis.load(settings_of(service))
 
 
@@ -292,7 +289,7 @@ def test_what_is_mounted_from_this_folder_is_here(services: dict[str, dict[str, 
         volume.split(":")[0]
         for name, service in services.items()
         for volume in service.get("volumes", [])
-        if volume.startswith("./") and name != "keycloak"
+        if volume.startswith("./")
     }
     assert mounted
     assert all((compose.DEPLOY / path).exists() for path in mounted)
