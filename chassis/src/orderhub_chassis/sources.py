@@ -140,8 +140,8 @@ def _json(where: str, tables: list[Any]) -> str:
 def _text(where: str, value: Any) -> str:
     """As it would stand in the environment."""
     parts = value if isinstance(value, list) else [value]
-    if parts and all(isinstance(part, dict) for part in parts):
-        return _json(where, parts)
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        return _json(where, value)
     if not all(isinstance(part, SCALARS) for part in parts):
         raise SettingsError(f"{where}: must be one value, or a list of them")
     return ",".join(str(part).lower() if isinstance(part, bool) else str(part) for part in parts)

@@ -133,12 +133,8 @@ class Keys:
         if self._under_way is None:
             self._asked_at = self._clock.monotonic()
             self._under_way = asyncio.create_task(self._ask())
-            self._under_way.add_done_callback(self._asked)
         # A client that goes away does not end what others wait for.
         await asyncio.shield(self._under_way)
-
-    def _asked(self, _: asyncio.Task[None]) -> None:
-        self._under_way = None
 
     async def _ask(self) -> None:
         try:
@@ -147,6 +143,8 @@ class Keys:
             self._failed(failure)
         else:
             self._fetched(found)
+        finally:
+            self._under_way = None
 
     def _failed(self, failure: Failure) -> None:
         metrics.JWKS_REFRESHES.labels(self._issuer, "failed").inc()
