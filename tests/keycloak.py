@@ -39,7 +39,7 @@ class Realm:
     def admin(self, method: str, path: str, body: Any = None, *, realm: str = "") -> httpx.Response:
         """One call of the admin API below this realm; it has to succeed."""
         login = {"grant_type": "password", "client_id": "admin-cli"}
-        login |= {"username": self._server["admin_user"], "password": self._server["admin_password"]}
+        login |= {"username": self._server["user"], "password": self._server["password"]}
         url = self._server["url"]
         granted = self._http.post(f"{url}/realms/master/protocol/openid-connect/token", data=login)
         assert granted.status_code == 200, granted.text

@@ -11,7 +11,8 @@ def _stripe(room: Room) -> Plan:
     port = room.port("stripe-mock")
     argv = [str(room.pins["stripe-mock"] / "bin" / "stripe-mock"), "-http-addr", f"{LOOPBACK}:{port}"]
     # Unsaid, it would take its usual port for HTTPS on every interface.
-    argv += ["-https-addr", f"{LOOPBACK}:{room.port('stripe-mock-https')}"]
+    # Like the API itself it then refuses a client that asks for a version other than its own.
+    argv += ["-https-addr", f"{LOOPBACK}:{room.port('stripe-mock-https')}", "-strict-version-check"]
     # It asks for a key, and takes any of this form.
     ready = probes.http_says(port, "/v1/charges", '"/v1/charges"', {"Authorization": "Bearer sk_test_123"})
     return Plan([Program("stripe-mock", argv, ready)], {"url": f"http://{LOOPBACK}:{port}"})
