@@ -111,10 +111,10 @@ async def measured(what: str, servers: str, replication: int, count: int, dsn: s
         try:
             return await MEASURES[what](db, bus, count)
         finally:
-            client = cluster.admin()
             names = [cluster.prefix + topic.name for topic in topics.TOPICS]
-            for future in client.delete_topics(names).values():
-                await asyncio.to_thread(future.result)
+            await cluster.admin().ask(
+                lambda client: [future.result() for future in client.delete_topics(names).values()]
+            )
 
 
 def main() -> None:

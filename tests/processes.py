@@ -40,10 +40,11 @@ def on(*servers: str) -> object:
     return pytest.param(Setup("3", servers), id="+".join(servers), marks=marks)
 
 
+KEYCLOAK = on("keycloak")
 ON_SERVERS = (
     on("postgres15", "redis-secure"),
     on("pgbouncer", "redis"),
     on("kafka"),
     on("kafka", "postgres15", "connect"),
-    on("keycloak"),
+    KEYCLOAK,
 )

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.bus.kafka.bus import KafkaBus
-from orderhub_chassis.bus.kafka.cluster import Cluster, ask
+from orderhub_chassis.bus.kafka.cluster import Cluster
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 from orderhub_chassis.hints import Hints
@@ -86,6 +86,14 @@ class OnPostgres:
         return rows[0]["n"]
 
 
+async def forget(cluster: Cluster, names: list[str]) -> None:
+    def delete(client: AdminClient) -> None:
+        for future in client.delete_topics(names).values():
+            future.result()
+
+    await cluster.admin().ask(delete)
+
+
 class OnKafka:
     """Real brokers, reached by ways that can be cut, under names of the test's own."""
 
@@ -110,15 +118,13 @@ class OnKafka:
 
     async def keep(self, topic: Topic) -> int:
         async with KafkaBus.open(self.cluster, "bus") as bus:
-            places = await ask(lambda: bus._places({topic.name}))
-            return sum((await ask(lambda: bus._offsets(places, OffsetSpec.latest()))).values())
+            places = [(topic.name, partition) for partition in range(topic.partitions)]
+            return sum((await bus.offsets(places, OffsetSpec.latest())).values())
 
     async def delete(self) -> None:
         """The names of a test are its own, but the brokers are everybody's."""
         names = [self.cluster.prefix + topic.name for topic in topics.TOPICS]
-        client = self.cluster.admin()
-        for future in client.delete_topics(names).values():
-            await asyncio.to_thread(future.result)
+        await forget(self.cluster, names)
 
 
 SUITE = (topics.PAYMENTS_COMMANDS, topics.ORDERS_REPLIES)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
 from orderhub_backends.control import Backends
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import TopicMismatch
@@ -24,23 +31,32 @@ from orderhub_contracts import topics
 pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("kafka-proxied")]
 
 
-async def done(futures: dict[Any, Any]) -> None:
-    for future in futures.values():
-        await asyncio.to_thread(future.result)
+async def administer(cluster: Cluster, question: Callable[[AdminClient], dict[Any, Any]]) -> None:
+    """Ask for changes, and wait until they are made."""
+
+    def change(client: AdminClient) -> None:
+        for future in question(client).values():
+            future.result()
+
+    await cluster.admin().ask(change)
 
 
 async def alter(cluster: Cluster, topic: topics.Topic, name: str, value: str) -> None:
-    client = cluster.admin()
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, cluster.prefix + topic.name, incremental_configs=[entry])
-    await done(client.incremental_alter_configs([resource]))
+    await administer(cluster, lambda client: client.incremental_alter_configs([resource]))
+
+
+async def forget(cluster: Cluster) -> None:
+    names = [cluster.prefix + topic.name for topic in topics.TOPICS]
+    await administer(cluster, lambda client: client.delete_topics(names))
 
 
 async def test_topics_are_made_as_the_table_says(on_kafka):
     async with on_kafka.open():
-        client = on_kafka.cluster.admin()
-        assert await catalogue.differences(on_kafka.cluster, client) == []
-        described = (await asyncio.to_thread(client.list_topics, timeout=10)).topics
+        brokers = on_kafka.cluster.admin()
+        assert await catalogue.differences(on_kafka.cluster, brokers) == []
+        described = (await brokers.ask(lambda client: client.list_topics(timeout=10))).topics
         for topic in topics.TOPICS:
             partitions = described[on_kafka.cluster.prefix + topic.name].partitions
             assert {len(p.replicas) for p in partitions.values()} == {3}
@@ -89,7 +105,7 @@ async def test_a_topic_that_takes_too_small_messages_is_refused(on_kafka, kit):
 async def test_a_topic_that_somebody_gave_more_partitions_is_refused(on_kafka, kit):
     async with on_kafka.open():
         more = NewPartitions(on_kafka.cluster.prefix + kit.topic.name, 13)
-        await done(on_kafka.cluster.admin().create_partitions([more]))
+        await administer(on_kafka.cluster, lambda client: client.create_partitions([more]))
     with pytest.raises(TopicMismatch, match=r"payments\.commands\.v1 has 13 partitions, topics\.py says 12"):
         async with on_kafka.open():
             pass
@@ -126,7 +142,7 @@ async def test_members_share_nothing_with_those_of_another_prefix(on_kafka, kit,
         async with stranger.consumer("group", [kit.topic], "m") as consumer:
             assert await kit.nothing(consumer)
         assert bus.identity != stranger.identity
-    await done(other.admin().delete_topics([other.prefix + topic.name for topic in topics.TOPICS]))
+    await forget(other)
 
 
 # --- logins ---------------------------------------------------------------------------------------------------------
@@ -148,7 +164,7 @@ async def test_messages_pass_a_broker_that_demands_tls_and_a_login(backend, kit,
     async with KafkaBus.open(cluster, "bus") as bus, bus.consumer("group", [kit.topic], "m") as consumer:
         await bus.publish([kit.batch(("a", 1))])
         assert kit.pairs(await kit.read(consumer, 1)) == [("a", 1)]
-    await done(cluster.admin().delete_topics([cluster.prefix + kit.topic.name]))
+    await forget(cluster)
 
 
 @pytest.mark.parametrize(

@@ -262,14 +262,14 @@ async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
     if not found.brokers:
         return
     from orderhub_chassis.bus.kafka import catalogue
-    from orderhub_chassis.bus.kafka.cluster import Cluster, ask
+    from orderhub_chassis.bus.kafka.cluster import Cluster
 
     chosen = settings.loaded()
     cluster = Cluster.of(KAFKA + ",".join(found.brokers), chosen)
-    client = cluster.admin()
+    brokers = cluster.admin()
     try:
-        there = await ask(lambda: client.list_topics(timeout=SECONDS))
-        differing = await catalogue.differences(cluster, client)
+        there = await brokers.ask(lambda client: client.list_topics(timeout=SECONDS))
+        differing = await catalogue.differences(cluster, brokers)
     except Unavailable as error:
         yield Diagnosis(
             "Kafka",

@@ -31,11 +31,11 @@ async def require(settings: Settings) -> None:
 
 
 async def _ask_brokers(settings: Settings) -> None:
-    from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, ask
+    from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster
 
-    client = Cluster.of(settings.kafka, settings).admin()
+    brokers = Cluster.of(settings.kafka, settings).admin()
     try:
-        await ask(lambda: client.list_topics(timeout=ANSWER_SECONDS))
+        await brokers.ask(lambda client: client.list_topics(timeout=ANSWER_SECONDS))
     except Unavailable as error:
         raise Refused(f"ORDERHUB_BUS: the brokers cannot be reached: {error.detail}") from error
 

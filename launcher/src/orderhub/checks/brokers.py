@@ -8,7 +8,7 @@ from uuid import uuid4
 import confluent_kafka as kafka
 from confluent_kafka import admin
 from orderhub_chassis.bus.kafka import records
-from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, ask, unavailable
+from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, unavailable
 from orderhub_contracts import topics
 
 from orderhub.checks.model import Confirmed, Row
@@ -24,36 +24,36 @@ class BrokersLog:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._admin = cluster.admin()
+        self._brokers = cluster.admin()
         self._logged: list[Row] | None = None
 
     async def logged(self) -> list[Row]:
         """A row per batch and partition: how many of its messages are there, each once however often it was published,
         and the offset at which the last of them came first."""
         if self._logged is None:
-            ends = await ask(lambda: self._offsets(admin.OffsetSpec.latest()))
-            self._logged = await ask(lambda: self._read(ends))
+            ends = await self._brokers.ask(lambda client: self._offsets(client, admin.OffsetSpec.latest()))
+            self._logged = await self._brokers.ask(lambda _: self._read(ends))
         return self._logged
 
     async def confirmed(self) -> Confirmed:
-        return await ask(self._confirmed)
+        return await self._brokers.ask(self._confirmed)
 
     async def misplaced(self) -> list[Row]:
         """What a group has confirmed beyond the end of a partition."""
-        confirmed = await ask(self._confirmed)
-        ends = await ask(lambda: self._offsets(admin.OffsetSpec.latest()))
+        confirmed = await self._brokers.ask(self._confirmed)
+        ends = await self._brokers.ask(lambda client: self._offsets(client, admin.OffsetSpec.latest()))
         return [
             {"topic": topic, "partition": partition, "consumer": group, "confirmed": offset, "end": ends[topic, partition]}
             for (group, topic, partition), offset in confirmed.items()
             if offset > ends[topic, partition]
         ]  # fmt: skip
 
-    def _confirmed(self) -> Confirmed:
+    def _confirmed(self, client: admin.AdminClient) -> Confirmed:
         found: Confirmed = {}
         for group in topics.READERS:
             name = self._cluster.prefix + group
             request = [kafka.ConsumerGroupTopicPartitions(name)]
-            answer = self._admin.list_consumer_group_offsets(request, request_timeout=ANSWER_SECONDS)[name]
+            answer = client.list_consumer_group_offsets(request, request_timeout=ANSWER_SECONDS)[name]
             for place in answer.result().topic_partitions:
                 if place.offset >= 0:
                     found[group, place.topic.removeprefix(self._cluster.prefix), place.partition] = (
@@ -61,13 +61,13 @@ class BrokersLog:
                     )
         return found
 
-    def _offsets(self, which: Any) -> dict[Place, int]:
+    def _offsets(self, client: admin.AdminClient, which: Any) -> dict[Place, int]:
         asked = {
             kafka.TopicPartition(self._cluster.prefix + name, partition): which
             for name in READ
             for partition in range(topics.BY_NAME[name].partitions)
         }
-        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
+        answers = client.list_offsets(asked, request_timeout=ANSWER_SECONDS)
         return {
             (place.topic.removeprefix(self._cluster.prefix), place.partition): future.result().offset
             for place, future in answers.items()

@@ -13,7 +13,7 @@ from orderhub_contracts import topics
 from orderhub_contracts.topics import Topic
 
 from orderhub_chassis.bus.base import TopicMismatch
-from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, ask, unavailable
+from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Administration, Cluster, unavailable
 from orderhub_chassis.errors import Unavailable
 
 IN_SYNC: Final = 2
@@ -38,23 +38,38 @@ class Difference:
         return f"topic {self.topic} has {self.there} {self.what}, {self.wanted}"
 
 
-async def ensure(cluster: Cluster, client: admin.AdminClient) -> list[Difference]:
+async def ensure(cluster: Cluster, brokers: Administration) -> list[Difference]:
     """Make what is missing; returns what differs. Raises TopicMismatch for what cannot be worked with, Unavailable."""
-    missing = [topic for topic in topics.TOPICS if cluster.prefix + topic.name not in await _names(client)]
+    there = set((await brokers.ask(_listed)).topics)
+    missing = [topic for topic in topics.TOPICS if cluster.prefix + topic.name not in there]
     if missing:
-        await ask(lambda: _create(cluster, client, missing))
-        await _until_led(cluster, client, missing)
-    found = await differences(cluster, client)
+        await brokers.ask(lambda client: _create(cluster, client, missing))
+    found = await _once_all_know(cluster, brokers)
     if fatal := [difference for difference in found if difference.fatal]:
         raise TopicMismatch("; ".join(map(str, fatal)))
     return found
 
 
-async def differences(cluster: Cluster, client: admin.AdminClient) -> list[Difference]:
-    """What the brokers have otherwise than topics.py and the settings say; a missing topic is one."""
-    described = (await ask(lambda: client.list_topics(timeout=ANSWER_SECONDS))).topics
-    there = [topic for topic in topics.TOPICS if cluster.prefix + topic.name in described]
-    settings = await ask(lambda: _settings(cluster, client, there))
+async def _once_all_know(cluster: Cluster, brokers: Administration) -> list[Difference]:
+    """A broker may not know yet of a topic that another one has just made, or of its leaders."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + READY_SECONDS
+    while True:
+        found = await differences(cluster, brokers)
+        unknown = [difference.topic for difference in found if difference.missing]
+        if not unknown:
+            return found
+        if loop.time() > deadline:
+            raise Unavailable(f"Kafka: no leader yet for {', '.join(unknown)}")
+        await asyncio.sleep(0.05)
+
+
+async def differences(cluster: Cluster, brokers: Administration) -> list[Difference]:
+    """What the brokers have otherwise than topics.py and the settings say; a topic that is missing, or has no leader, is
+    one."""
+    described = (await brokers.ask(_listed)).topics
+    there = [topic for topic in topics.TOPICS if _is_led(described.get(cluster.prefix + topic.name))]
+    settings = await brokers.ask(lambda client: _settings(cluster, client, there))
     found = [
         Difference(topic.name, "copies", "no", "it is missing", fatal=True, missing=True)
         for topic in topics.TOPICS
@@ -65,6 +80,16 @@ async def differences(cluster: Cluster, client: admin.AdminClient) -> list[Diffe
             cluster, topic, described[cluster.prefix + topic.name].partitions, settings[topic.name]
         )
     return found
+
+
+def _listed(client: admin.AdminClient) -> Any:
+    return client.list_topics(timeout=ANSWER_SECONDS)
+
+
+def _is_led(described: Any) -> bool:
+    """Whether the topic is there, each of its partitions with a leader."""
+    partitions = described.partitions.values() if described is not None else ()
+    return bool(partitions) and all(partition.leader >= 0 for partition in partitions)
 
 
 def _compared(
@@ -92,10 +117,6 @@ def _compared(
             topic.name, "min.insync.replicas", settings["min.insync.replicas"],
             f"with fewer than {IN_SYNC} an acknowledged message can be lost with one broker",
         )  # fmt: skip
-
-
-async def _names(client: admin.AdminClient) -> set[str]:
-    return set((await ask(lambda: client.list_topics(timeout=ANSWER_SECONDS))).topics)
 
 
 def _create(cluster: Cluster, client: admin.AdminClient, missing: Sequence[Topic]) -> None:
@@ -134,28 +155,6 @@ def _judge(name: str, error: kafka.KafkaError, cluster: Cluster) -> None:
     ):
         raise TopicMismatch(f"topic {name} is missing and may not be made by this user: {error.str()}")
     raise unavailable(error)
-
-
-async def _until_led(cluster: Cluster, client: admin.AdminClient, made: Sequence[Topic]) -> None:
-    """A topic that was just made has no leaders for a moment, and who asks for it then is told that it is unknown."""
-    names = {cluster.prefix + topic.name: topic.partitions for topic in made}
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + READY_SECONDS
-    while True:
-        described = (await ask(lambda: client.list_topics(timeout=ANSWER_SECONDS))).topics
-        led = {name: _led(described.get(name)) for name in names}
-        if all(led[name] >= 1 for name in names):
-            return
-        if loop.time() > deadline:
-            raise Unavailable(f"Kafka: no leader yet for {', '.join(n for n in names if not led[n])}")
-        await asyncio.sleep(0.05)
-
-
-def _led(described: Any) -> int:
-    """How many partitions a topic has if all of them have a leader, else 0."""
-    if described is None or not all(p.leader >= 0 for p in described.partitions.values()):
-        return 0
-    return len(described.partitions)
 
 
 def _settings(

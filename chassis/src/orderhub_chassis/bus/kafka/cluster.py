@@ -71,8 +71,8 @@ class Cluster:
             **RECONNECT_MS, **self.options, **more,
         }  # fmt: skip
 
-    def admin(self) -> admin.AdminClient:
-        return admin.AdminClient(self.client("orderhub"))
+    def admin(self) -> Administration:
+        return Administration(self)
 
 
 def _login(settings: KafkaSettings) -> dict[str, str]:
@@ -96,17 +96,35 @@ def _certificates(settings: KafkaSettings) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-async def ask(question: Callable[[], T]) -> T:
-    """Run a blocking call of the client library beside the loop, again while leaders move. Raises Unavailable."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + ANSWER_SECONDS
-    while True:
-        try:
-            return await asyncio.to_thread(question)
-        except kafka.KafkaException as error:
-            if error.args[0].code() not in MOVING or loop.time() > deadline:
-                raise unavailable(error.args[0]) from error
-        await asyncio.sleep(0.1)
+class Administration:
+    """Questions to the brokers, each asked again while leaders move. It remembers why connections failed, which an answer
+    that never came does not say.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._reason = ""
+        self._client = admin.AdminClient(cluster.client("orderhub", error_cb=self._note))
+
+    def _note(self, error: kafka.KafkaError) -> None:
+        if error.code() != kafka.KafkaError._ALL_BROKERS_DOWN:
+            self._reason = error.str()
+
+    async def ask(self, question: Callable[[admin.AdminClient], T]) -> T:
+        """The question blocks, so it runs beside the loop. Raises Unavailable."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ANSWER_SECONDS
+        while True:
+            try:
+                return await asyncio.to_thread(question, self._client)
+            except kafka.KafkaException as error:
+                if error.args[0].code() not in MOVING or loop.time() > deadline:
+                    raise await self._explained(error.args[0]) from error
+            await asyncio.sleep(0.1)
+
+    async def _explained(self, error: kafka.KafkaError) -> Unavailable:
+        await asyncio.to_thread(self._client.poll, 0.1)
+        reason = f" ({self._reason})" if self._reason else ""
+        return Unavailable(f"{unavailable(error).detail}{reason}")
 
 
 def unavailable(error: Any) -> Unavailable:
