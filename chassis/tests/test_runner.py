@@ -217,7 +217,7 @@ async def test_a_url_that_no_server_could_mend_ends_the_start_at_once(start):
     process = await start(wait=False, ORDERHUB_PAYMENTS_DATABASE_URL=url)
     assert await process.ended() == 2
     (line,) = process.stderr.splitlines()
-    assert line.startswith("ORDERHUB_PAYMENTS_DATABASE_URL: 127.0.0.1:1/shop: ")
+    assert line.startswith("ORDERHUB_PAYMENTS_DATABASE_URL: ")
     assert "sslmode" in line
     assert "sesame-word" not in line
 

@@ -70,10 +70,15 @@ async def test_topics_are_made_as_the_table_says(on_kafka):
         ("min.insync.replicas", "1", "has 1 min.insync.replicas, with fewer than 2"),
     ],
 )
-async def test_what_differs_is_named(on_kafka, kit, name, value, said):
+async def test_what_differs_is_named(on_kafka, kit, eventually, name, value, said):
     async with on_kafka.open():
         await alter(on_kafka.cluster, kit.topic, name, value)
-        found = await catalogue.differences(on_kafka.cluster, on_kafka.cluster.admin())
+        brokers = on_kafka.cluster.admin()
+
+        async def known():
+            return await catalogue.differences(on_kafka.cluster, brokers)
+
+        found = await eventually(known)
         assert [str(difference) for difference in found] == [
             difference
             for difference in map(str, found)
@@ -102,10 +107,15 @@ async def test_a_topic_that_takes_too_small_messages_is_refused(on_kafka, kit):
             pass
 
 
-async def test_a_topic_that_somebody_gave_more_partitions_is_refused(on_kafka, kit):
+async def test_a_topic_that_somebody_gave_more_partitions_is_refused(on_kafka, kit, eventually):
     async with on_kafka.open():
         more = NewPartitions(on_kafka.cluster.prefix + kit.topic.name, 13)
         await administer(on_kafka.cluster, lambda client: client.create_partitions([more]))
+
+        async def known_to_all():
+            return len(await catalogue.differences(on_kafka.cluster, on_kafka.cluster.admin())) == 1
+
+        await eventually(known_to_all)
     with pytest.raises(TopicMismatch, match=r"payments\.commands\.v1 has 13 partitions, topics\.py says 12"):
         async with on_kafka.open():
             pass

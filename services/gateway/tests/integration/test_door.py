@@ -343,12 +343,18 @@ async def test_cors_lets_in_who_is_on_the_list_and_nobody_else(open_gateway: Any
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_the_gateway_is_not_ready_before_the_set_up_is_done(open_gateway: Any, tmp_path: Path) -> None:
+async def test_the_gateway_is_not_ready_before_the_set_up_is_done(
+    open_gateway: Any, tmp_path: Path, eventually: Any
+) -> None:
     file = tmp_path / "ready"
     api = await open_gateway(ready_file=file)
-    waiting = await api("GET", "/readyz")
-    assert waiting.status_code == 503
-    assert waiting.json()["reasons"] == {"setup": "the installation is being set up"}
+
+    async def waits_for_that_alone() -> bool:
+        waiting = await api("GET", "/readyz")
+        assert waiting.status_code == 503
+        return bool(waiting.json()["reasons"] == {"setup": "the installation is being set up"})
+
+    await eventually(waits_for_that_alone)
     assert (await api("GET", "/livez")).status_code == 200
     file.touch()
     assert (await api("GET", "/readyz")).status_code == 200
