@@ -81,7 +81,7 @@ class KafkaConsumer:
         self._leaving = False
         self._aside = False
         self._paused = False
-        self._loop_seen = self._round_at = self._committed_at = self._probed_at = time.monotonic()
+        self._loop_seen = self._committed_at = self._probed_at = time.monotonic()
         self._beat_asked = False
 
     def _options(self, group: str) -> dict[str, Any]:
@@ -151,9 +151,9 @@ class KafkaConsumer:
         self._woken.set()
 
     def holds(self, delivery: Delivery) -> bool:
-        alive = time.monotonic() - self._round_at < self._ttl
+        """No only where the partition will be delivered anew: who is told so forgets what it has of it."""
         held = self._held.get(self._place(delivery))
-        return alive and held is not None and delivery.position < held.delivered
+        return held is not None and delivery.position < held.delivered
 
     def fresh_since_assignment(self, delivery: Delivery) -> bool:
         held = self._held.get(self._place(delivery))
@@ -220,7 +220,7 @@ class KafkaConsumer:
         if found:
             self._keep(found)
         self._hold_back()
-        now = self._round_at = time.monotonic()
+        now = time.monotonic()
         if self._firsts or now - self._committed_at >= COMMIT_EVERY:
             self._committed_at = now
             self._write_commits()
@@ -316,7 +316,6 @@ class KafkaConsumer:
                     self._held[place].leaving = True
         while self._any_busy(places):
             self._watch_loop()
-            self._round_at = time.monotonic()
             with self._changed:
                 self._changed.wait(ROUND_SECONDS)
         if not self._aside:
