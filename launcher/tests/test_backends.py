@@ -97,7 +97,8 @@ async def test_a_user_who_may_not_create_tables_and_a_read_only_server(orders: s
 
 async def test_connections_for_two_replicas_of_everything_and_what_cdc_needs(orders: str) -> None:
     needed = backends.connections_needed({})
-    assert backends.connections_needed({"ORDERHUB_ORDERS_DATABASE_POOL_SIZE": "16"}) == needed + 2 * 2 * 10
+    assert backends.connections_needed({"ORDERHUB_ORDERS_DATABASE_POOL_SIZE": "16"}) == needed + 2 * (16 - 5)
+    assert backends.connections_needed({"ORDERHUB_BUS": "kafka://broker:9092"}) < needed
     _, wrong = await of_server(orders, ORDERHUB_DATABASE_POOL_SIZE="100")
     assert "raise max_connections, or make ORDERHUB_DATABASE_POOL_SIZE smaller" in wrong
     _, wrong = await of_server(orders, ORDERHUB_RELAY="cdc")

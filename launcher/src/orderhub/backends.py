@@ -27,9 +27,8 @@ from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from orderhub import environment, home, settings, topology
+from orderhub import connections, environment, home, settings, topology
 from orderhub.exits import Refused
-from orderhub.settings import settings_of
 
 SECONDS: Final = 5.0
 LEAST_POSTGRES: Final = 15
@@ -160,20 +159,15 @@ async def _judged(connection: Any, found: Targets) -> tuple[str, str]:
 
 
 def connections_needed(given: Mapping[str, str]) -> int:
-    """Each service has a pool to its database and one to the bus; the simulator runs once."""
-    total = 0
-    for service in topology.SERVICES:
-        if service.has_database:
-            size = _pool_size(given, service.name)
-            total += 2 * size * REPLICAS
-    return total + _pool_size(given, topology.SIMULATOR)
+    """What two replicas of everything may open, with the sizes of pools that are set."""
 
+    def size(service: str, name: str) -> int:
+        default = connections.default(service, name)
+        value = given.get(f"ORDERHUB_{service}_{name}".upper(), given.get(f"ORDERHUB_{name}".upper(), ""))
+        return int(value) if value.isdigit() else default
 
-def _pool_size(given: Mapping[str, str], service: str) -> int:
-    own = f"ORDERHUB_{service.upper()}_DATABASE_POOL_SIZE"
-    default = settings_of(service).model_fields["database_pool_size"].default
-    value = given.get(own, given.get("ORDERHUB_DATABASE_POOL_SIZE", str(default)))
-    return int(value) if value.isdigit() else int(default)
+    embedded_bus = not given.get("ORDERHUB_BUS", "").startswith(KAFKA)
+    return connections.total(connections.plan(REPLICAS, embedded_bus=embedded_bus, size=size))
 
 
 async def _database(name: str, url: str) -> Diagnosis:

@@ -5,7 +5,7 @@ Counted from the settings' defaults, for so many replicas of every service; `doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,10 +38,17 @@ class Row:
         return self.each * self.replicas
 
 
-def plan(replicas: int, *, embedded_bus: bool) -> list[Row]:
-    """Per service, and what else connects. The simulator is a party of its own, with a server of its own."""
+def default(service: str, name: str) -> int:
+    """The size of a pool, unless somebody says otherwise."""
+    return int(settings_of(service).model_fields[name].default)
+
+
+def plan(replicas: int, *, embedded_bus: bool, size: Callable[[str, str], int] = default) -> list[Row]:
+    """Per service, and what else connects; `size` gives a service's setting. The simulator is a party of its own, with a
+    server of its own.
+    """
     services = [service.name for service in topology.SERVICES if service.has_database]
-    rows = [Row(name, own(name) + bus(name) * embedded_bus, replicas) for name in services]
+    rows = [Row(name, own(name, size) + bus(name, size) * embedded_bus, replicas) for name in services]
     return [
         *rows,
         Row("`orderhub migrate` or `orderhub check`", AT_ONCE, 1),
@@ -49,17 +56,13 @@ def plan(replicas: int, *, embedded_bus: bool) -> list[Row]:
     ]
 
 
-def own(service: str) -> int:
+def own(service: str, size: Callable[[str, str], int] = default) -> int:
     """To the service's own database."""
-    return _default(service, "database_pool_size") + BESIDE.get(service, 0)
+    return size(service, "database_pool_size") + BESIDE.get(service, 0)
 
 
-def bus(service: str) -> int:
-    return _default(service, "bus_pool_size")
-
-
-def _default(service: str, name: str) -> int:
-    return int(settings_of(service).model_fields[name].default)
+def bus(service: str, size: Callable[[str, str], int] = default) -> int:
+    return size(service, "bus_pool_size")
 
 
 def total(rows: list[Row]) -> int:

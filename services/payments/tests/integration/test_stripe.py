@@ -274,7 +274,9 @@ async def test_a_hint_hastens_what_is_open_and_is_believed_in_nothing(
     intent |= {"status": "requires_capture", "amount_capturable": 5000}
     await hook.tell(intent["id"], "payment_intent.amount_capturable_updated")
     assert (await orders.definite(order_id, 2)).outcome == OK
-    assert {status for status, _ in await eventually(lambda: hook.findings(intent["id"]))} == {"hastened"}
+    # Who looks at the second event may find that the payment has been asked about already.
+    found = {status for status, _ in await eventually(lambda: hook.findings(intent["id"]))}
+    assert {"hastened"} <= found <= {"hastened", "agrees"}
 
 
 async def _async(value: Any) -> Any:
