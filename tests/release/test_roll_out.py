@@ -18,6 +18,7 @@ import pytest
 from fleet import REPLICAS, Fleet
 from load import Load, assert_all_is_well
 from orderhub import databases, environment, programs, topology
+from orderhub.reach import Reach
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("roll-out")]
 
@@ -67,7 +68,7 @@ class Released(Fleet):
 
     def migrate(self, phase: str) -> None:
         assert self._used is not None
-        asyncio.run(databases.migrate(self._used.dsn, phase))
+        asyncio.run(databases.migrate(Reach(self._used.dsn, False), phase))
 
 
 @pytest.fixture
