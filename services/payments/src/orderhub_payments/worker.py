@@ -143,7 +143,9 @@ class Worker:
         return Answered(job, result, self._db.clock.now() + pause)
 
     def _observe(self, jobs: Sequence[Job], results: Sequence[Result]) -> bool:
-        """True when the provider answers again after an outage: then nobody has to wait for the end of a pause."""
+        """True when the provider answers again after an outage: then nobody has to wait for the end of a pause. One that
+        answers with a pause of its own is not hurried.
+        """
         pairs = Counter((j.kind, type(r).__name__.lower()) for j, r in zip(jobs, results, strict=True))
         for (kind, result), count in pairs.items():
             metrics.ANSWERS.labels(kind, result).inc(count)
@@ -158,7 +160,7 @@ class Worker:
             log("worker").warning("worker.provider_away", jobs=len(chosen), reason=reason)
         else:
             self._readiness.ready("provider")
-        return was_away and not self._away
+        return was_away and not self._away and not any(isinstance(r, Transient) and r.wait for r in chosen)
 
     def _name_the_stranded(self, jobs: Sequence[Job]) -> None:
         """Those of a provider that the settings no longer have: they wait, and nobody else is asked."""
