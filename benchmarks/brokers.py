@@ -119,7 +119,6 @@ async def measured(what: str, servers: str, replication: int, count: int, dsn: s
 
 def main() -> None:
     what, servers, replication, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    topics.TOPICS = (topics.PAYMENTS_COMMANDS,)  # type: ignore[misc]  # the others are not asked for here
     with tempfile.TemporaryDirectory() as folder, embedded.postgres(Path(folder) / "postgres") as server:
         print(f"{asyncio.run(measured(what, servers, replication, count, server.dsn('postgres'))):.0f}")
 

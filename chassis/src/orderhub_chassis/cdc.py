@@ -8,7 +8,7 @@ replication slot has confirmed, and say how far the slot is behind.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from orderhub_contracts import topics
@@ -33,10 +33,13 @@ select active, wal_status, confirmed_flush_lsn, pg_wal_lsn_diff(pg_current_wal_l
 from pg_replication_slots where slot_name = $1
 """
 SWEPT_AT_ONCE: Final = 10_000
+LONGEST_TRANSACTION: Final = timedelta(seconds=20)
+"""A row has the log's position of its insert, and the slot may have confirmed what was committed between that and the row's
+own commit. One that is older than any transaction can be was committed before."""
 SWEEP: Final = """
 with gone as (
     delete from outbox_events where position = any(array(
-        select position from outbox_events where lsn < $1 order by position limit $2
+        select position from outbox_events where lsn < $1 and created_at < $2 order by position limit $3
     )) returning topic
 )
 insert into outbox_totals (topic, messages) select topic, count(*) from gone group by topic
@@ -96,5 +99,6 @@ class Sweeper:
             raise Unavailable(
                 f"{self._db.service}: nobody reads the replication slot {self._slot}: look at its connector"
             )
-        swept = await self._db.execute(SWEEP, slot["confirmed_flush_lsn"], SWEPT_AT_ONCE)
+        settled = self._db.clock.now() - LONGEST_TRANSACTION
+        swept = await self._db.execute(SWEEP, slot["confirmed_flush_lsn"], settled, SWEPT_AT_ONCE)
         return swept != "INSERT 0 0"

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from orderhub_chassis import http, migrate, runner, settings, telemetry
-from orderhub_chassis.bus.base import TopicMismatch
+from orderhub_chassis.bus.base import OtherBus, TopicMismatch
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.service import Surroundings
 
@@ -19,8 +19,10 @@ NO_START = (
     migrate.MigrationError,
     http.PortTaken,
     TopicMismatch,
+    OtherBus,
     Unavailable,
     asyncpg.PostgresError,
+    asyncpg.InterfaceError,
     OSError,
 )
 """What can be wrong around a service; anything else is a bug and keeps its trace."""

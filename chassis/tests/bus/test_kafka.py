@@ -21,6 +21,7 @@ from orderhub_backends.control import Backends
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import TopicMismatch
 from orderhub_chassis.bus.kafka import catalogue
+from orderhub_chassis.bus.kafka import member as members
 from orderhub_chassis.bus.kafka.bus import KafkaBus
 from orderhub_chassis.bus.kafka.cluster import Cluster
 from orderhub_chassis.errors import Unavailable
@@ -153,6 +154,35 @@ async def test_members_share_nothing_with_those_of_another_prefix(on_kafka, kit,
             assert await kit.nothing(consumer)
         assert bus.identity != stranger.identity
     await forget(other)
+
+
+async def test_what_waits_in_a_member_is_bounded_and_comes_after_rebalances_too(
+    on_kafka, kit, monkeypatch, eventually
+):
+    monkeypatch.setattr(members, "BUFFERED_MOST", 200)
+    monkeypatch.setattr(members, "FETCHED_AT_ONCE", 50)
+    everything = {(key, number) for key in kit.keys for number in range(200)}
+    async with (
+        on_kafka.open() as bus,
+        on_kafka.open() as other,
+        bus.consumer("group", [kit.topic], "slow") as slow,
+    ):
+        await bus.publish([kit.batch(*((key, number) for key in kit.keys)) for number in range(200)])
+
+        async def holds_back():
+            return slow._paused
+
+        await eventually(holds_back)
+        async with other.consumer("group", [kit.topic], "guest") as guest:
+            await kit.read(guest, 1)
+            assert len(slow._buffer) <= 200 + 51
+        seen: set[tuple[str, int]] = set()
+
+        async def all_seen():
+            seen.update(kit.pairs(await slow.poll(100, timeout=0.1)))
+            return seen == everything
+
+        await eventually(all_seen, within=30)
 
 
 # --- logins ---------------------------------------------------------------------------------------------------------

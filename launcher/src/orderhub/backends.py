@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from orderhub_chassis import migrate, outages
 from orderhub_chassis.errors import Unavailable
-from orderhub_chassis.settings import KAFKA
+from orderhub_chassis.settings import KAFKA, SettingsError
 from redis import RedisError
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
@@ -260,15 +260,15 @@ async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
 
     chosen = settings.loaded()
     cluster = Cluster.of(KAFKA + ",".join(found.brokers), chosen)
-    brokers = cluster.admin()
     try:
+        brokers = cluster.admin()
         there = await brokers.ask(lambda client: client.list_topics(timeout=SECONDS))
         differing = await catalogue.differences(cluster, brokers)
-    except Unavailable as error:
+    except (Unavailable, SettingsError) as error:
         yield Diagnosis(
             "Kafka",
             "",
-            f"{error.detail}: look at ORDERHUB_BUS and ORDERHUB_KAFKA_SECURITY, _USERNAME, _PASSWORD, _CA",
+            f"{error}: look at ORDERHUB_BUS and ORDERHUB_KAFKA_SECURITY, _USERNAME, _PASSWORD, _CA",
         )
         return
     yield Diagnosis("Kafka", f"cluster {there.cluster_id} of {len(there.brokers)} brokers")
@@ -278,9 +278,12 @@ async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
         yield Diagnosis("Kafka topics", "", f"missing: {names}: run `orderhub migrate`")
     for one in differing:
         if not one.missing:
-            yield Diagnosis(
-                "Kafka topics", "", f"{one}: mend it by kafka-configs or kafka-reassign-partitions"
+            tool = (
+                "look at the brokers"
+                if one.leaderless
+                else "mend it by kafka-configs or kafka-reassign-partitions"
             )
+            yield Diagnosis("Kafka topics", "", f"{one}: {tool}")
     if not differing:
         yield Diagnosis(
             "Kafka topics", "all there, with the partitions, copies and retention that they should have"

@@ -17,6 +17,7 @@ from orderhub.reach import Reach, connected
 
 KAFKA: Final = "kafka"
 """Where runtime.json keeps the brokers."""
+EMBEDDED: Final = "the embedded bus"
 SENT: Final = """
 select topic, sum(messages)::bigint as messages from (
     select topic, messages from outbox_totals union all select topic, count from outbox
@@ -35,14 +36,16 @@ async def enter(reach: Reach) -> None:
     """Raises Refused: the brokers are away or have other topics, or messages are still on the former bus."""
     name = await _identity(reach)
     noted = await asyncio.gather(*(_noted(reach, database) for database in topology.WITH_OUTBOX))
-    if former := {one for one in noted if one} - {name}:
+    # Nothing was noted before buses could be changed: then messages are on the embedded one, if there are any.
+    before = {one or (EMBEDDED if reach.kafka else name) for one in noted}
+    if former := before - {name}:
         await _leave(reach, former, name)
     await _register(reach)
 
 
 async def _leave(reach: Reach, former: set[str], name: str) -> None:
     left = await _left_behind(reach)
-    if left or reach.live:
+    if left or (reach.live and former != {EMBEDDED}):
         what = (
             f"{left} are not taken yet: start with the former one, and stop when nothing is left"
             if left

@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-from orderhub_chassis import http, migrate, runner, settings, telemetry
-from orderhub_chassis.bus.base import OtherBus, TopicMismatch
-from orderhub_chassis.errors import Unavailable
+from orderhub_chassis import runner, settings, telemetry
+from orderhub_chassis.main import NO_START
 from orderhub_chassis.service import Surroundings
 
 from orderhub import topology
@@ -20,17 +18,6 @@ from orderhub.exits import Exit, Refused
 from orderhub.settings import settings_of
 
 WAIT_SECONDS = 0.01
-NO_START = (
-    migrate.MigrationError,
-    http.PortTaken,
-    TopicMismatch,
-    OtherBus,
-    Unavailable,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
-)
-"""What can be wrong around a service. Anything else is a bug and keeps its trace."""
 
 
 def run(names: Sequence[str], *, after: Path | None = None) -> int:

@@ -120,6 +120,8 @@ class BrokersLog:
                     raise unavailable(error)
                 unread.discard(place)
                 continue
+            if message.offset() >= ends[place] - 1:
+                unread.discard(place)
             if message.offset() >= ends[place]:
                 continue
             batch_id, index = records.place_of(message)

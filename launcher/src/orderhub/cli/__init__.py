@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cyclopts import App, CycloptsError
+from orderhub_chassis.sources import SettingsError
 
 from orderhub.cli import operations, orders, product
 from orderhub.exits import Exit, Refused
@@ -59,6 +60,9 @@ def _ended(command: Callable[[], Any], as_json: bool) -> int:
     except Refused as error:
         complain(str(error), as_json=as_json)
         return error.code
+    except SettingsError as error:  # what only the use of a setting shows
+        complain(str(error), as_json=as_json)
+        return Exit.USAGE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED

@@ -25,7 +25,10 @@ READY_SECONDS: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a topic has and what it should have. With `fatal` nothing can be sent to it in order."""
+    """What a topic has and what it should have. With `fatal` nothing can be sent to it in order.
+
+    `missing` and `leaderless` may pass: brokers learn of a topic one after another, and elect a leader when one is lost.
+    """
 
     topic: str
     what: str
@@ -33,6 +36,7 @@ class Difference:
     wanted: str
     fatal: bool = False
     missing: bool = False
+    leaderless: bool = False
 
     def __str__(self) -> str:
         return f"topic {self.topic} has {self.there} {self.what}, {self.wanted}"
@@ -56,19 +60,18 @@ async def _once_all_know(cluster: Cluster, brokers: Administration) -> list[Diff
     deadline = loop.time() + READY_SECONDS
     while True:
         found = await differences(cluster, brokers)
-        unknown = [difference.topic for difference in found if difference.missing]
+        unknown = [difference.topic for difference in found if difference.missing or difference.leaderless]
         if not unknown:
             return found
         if loop.time() > deadline:
-            raise Unavailable(f"Kafka: no leader yet for {', '.join(unknown)}")
+            raise Unavailable(f"Kafka: no broker leads {', '.join(unknown)}")
         await asyncio.sleep(0.05)
 
 
 async def differences(cluster: Cluster, brokers: Administration) -> list[Difference]:
-    """What the brokers have otherwise than topics.py and the settings say; a topic that is missing, or has no leader, is
-    one."""
+    """What the brokers have otherwise than topics.py and the settings say; a topic that is missing is one."""
     described = (await brokers.ask(_listed)).topics
-    there = [topic for topic in topics.TOPICS if _is_led(described.get(cluster.prefix + topic.name))]
+    there = [topic for topic in topics.TOPICS if cluster.prefix + topic.name in described]
     settings = await brokers.ask(lambda client: _settings(cluster, client, there))
     found = [
         Difference(topic.name, "copies", "no", "it is missing", fatal=True, missing=True)
@@ -86,15 +89,14 @@ def _listed(client: admin.AdminClient) -> Any:
     return client.list_topics(timeout=ANSWER_SECONDS)
 
 
-def _is_led(described: Any) -> bool:
-    """Whether the topic is there, each of its partitions with a leader."""
-    partitions = described.partitions.values() if described is not None else ()
-    return bool(partitions) and all(partition.leader >= 0 for partition in partitions)
-
-
 def _compared(
     cluster: Cluster, topic: Topic, partitions: dict[int, Any], settings: dict[str, str]
 ) -> Iterator[Difference]:
+    if not partitions or any(partition.leader < 0 for partition in partitions.values()):
+        yield Difference(
+            topic.name, "leader for each of its partitions", "no", "brokers are lost or were just made", leaderless=True
+        )  # fmt: skip
+        return
     if len(partitions) != topic.partitions:
         yield Difference(
             topic.name, "partitions", str(len(partitions)), f"topics.py says {topic.partitions}", fatal=True

@@ -12,7 +12,7 @@ import confluent_kafka as kafka
 from confluent_kafka import admin
 
 from orderhub_chassis.errors import Unavailable
-from orderhub_chassis.settings import KAFKA, KafkaSettings
+from orderhub_chassis.settings import KAFKA, KafkaSettings, SettingsError
 from orderhub_chassis.telemetry import log
 
 T = TypeVar("T")
@@ -29,7 +29,12 @@ MOVING: Final = (
     kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 )
 """What brokers answer for the moment in which a topic is new or its leader another."""
-RECONNECT_MS: Final = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 1000}
+CONNECTIONS: Final = {
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 1000,
+    # A minute by default, for which a commit to a broker that hangs would keep everything waiting.
+    "socket.timeout.ms": 10_000,
+}
 
 
 class _Lines:
@@ -68,7 +73,7 @@ class Cluster:
         """Options of any client."""
         return {
             "bootstrap.servers": self.servers, "client.id": name, "logger": _Lines(), "log_level": 3, "log.connection.close": False,
-            **RECONNECT_MS, **self.options, **more,
+            **CONNECTIONS, **self.options, **more,
         }  # fmt: skip
 
     def admin(self) -> Administration:
@@ -99,11 +104,16 @@ def _certificates(settings: KafkaSettings) -> dict[str, str]:
 class Administration:
     """Questions to the brokers, each asked again while leaders move. It remembers why connections failed, which an answer
     that never came does not say.
+
+    Raises SettingsError for what the client library cannot work with, such as a file that holds no certificate.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._reason = ""
-        self._client = admin.AdminClient(cluster.client("orderhub", error_cb=self._note))
+        try:
+            self._client = admin.AdminClient(cluster.client("orderhub", error_cb=self._note))
+        except kafka.KafkaException as error:
+            raise SettingsError(f"ORDERHUB_KAFKA_*: {error.args[0].str()}") from error
 
     def _note(self, error: kafka.KafkaError) -> None:
         if error.code() != kafka.KafkaError._ALL_BROKERS_DOWN:

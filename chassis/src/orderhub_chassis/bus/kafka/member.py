@@ -45,7 +45,6 @@ class Held:
     delivered: int = -1
     confirmed: int = -1
     written: int = -1
-    first: int = -1
     fresh: bool = True
     leaving: bool = False
 
@@ -71,7 +70,7 @@ class KafkaConsumer:
         self._generations = 0
         self._firsts: list[asyncio.Future[None]] = []
         self._trouble = ""
-        self._died: BaseException | None = None
+        self._died: Exception | None = None
         # The loop's side.
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
@@ -81,6 +80,7 @@ class KafkaConsumer:
         self._leaving = False
         self._aside = False
         self._paused = False
+        self._assigned_anew = False
         self._loop_seen = self._committed_at = self._probed_at = time.monotonic()
         self._beat_asked = False
 
@@ -188,7 +188,7 @@ class KafkaConsumer:
             while not self._leaving:
                 self._round()
             self._write_commits()
-        except BaseException as error:  # noqa: BLE001 - raised to whoever polls
+        except Exception as error:  # noqa: BLE001 - raised to whoever polls
             self._died = error
         finally:
             self._end()
@@ -216,9 +216,7 @@ class KafkaConsumer:
         if self._aside:
             self._client.poll(ROUND_SECONDS)  # leaving the group is answered here as well
             return
-        found = self._fetch()
-        if found:
-            self._keep(found)
+        self._fetch()
         self._hold_back()
         now = time.monotonic()
         if self._firsts or now - self._committed_at >= COMMIT_EVERY:
@@ -227,12 +225,15 @@ class KafkaConsumer:
         if self._trouble and now - self._probed_at >= PROBE_EVERY:
             self._probe()
 
-    def _fetch(self) -> list[Any]:
-        """What is there as soon as anything is: `consume` alone would wait until it has as many as asked."""
+    def _fetch(self) -> None:
+        """What is there as soon as anything is: `consume` alone would wait until it has as many as asked.
+
+        The first is kept before more is asked for, as its partition may come anew meanwhile, from an earlier offset.
+        """
         first = self._client.poll(ROUND_SECONDS)
-        if first is None:
-            return []
-        return [first, *self._client.consume(FETCHED_AT_ONCE, 0)]
+        if first is not None:
+            self._keep([first])
+            self._keep(self._client.consume(FETCHED_AT_ONCE, 0))
 
     def _keep(self, found: list[Any]) -> None:
         with self._changed:
@@ -247,9 +248,10 @@ class KafkaConsumer:
         self._tell(self._woken.set)
 
     def _hold_back(self) -> None:
+        """What is paused stays so over a rebalance, and what that brings is not paused."""
         waiting = len(self._buffer)
-        if not self._paused and waiting > BUFFERED_MOST:
-            self._paused = True
+        if waiting > BUFFERED_MOST and (self._assigned_anew or not self._paused):
+            self._paused, self._assigned_anew = True, False
             self._client.pause(self._client.assignment())
         elif self._paused and waiting < BUFFERED_MOST // 2:
             self._paused = False
@@ -305,7 +307,7 @@ class KafkaConsumer:
             for partition in partitions:
                 self._generations += 1
                 self._held[partition.topic, partition.partition] = Held(self._generations)
-            self._trouble, self._paused = "", False
+            self._trouble, self._assigned_anew = "", True
 
     def _on_revoke(self, _: Any, partitions: list[Any]) -> None:
         """Others should have these: let what is under way end, and commit it."""

@@ -1,7 +1,7 @@
 """The publishing side: an idempotent producer that leaves no gap and gives up nothing by itself.
 
-What it cannot deliver within the cluster's `patience` it throws away and says so; the relay then begins again with the first row that is
-not acknowledged. What arrives twice so carries the same batch id and index, and the inbox drops it.
+What it cannot deliver within the cluster's `patience` it throws away and says so; the relay then begins again with the
+first row that is not acknowledged. What arrives twice so carries the same batch id and index, and the inbox drops it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Producer:
         self._seconds = cluster.patience.total_seconds()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer")
         self._client: kafka.Producer | None = None
-        self._error: kafka.KafkaError | None = None
         self._away = ""
 
     async def publish(self, batches: Sequence[OutboxBatch]) -> None:
@@ -59,11 +58,12 @@ class Producer:
         client = self._client = self._client or kafka.Producer(
             self._cluster.client(self._name, error_cb=self._on_error, **OPTIONS)
         )
+        refused: list[kafka.KafkaError] = []
         try:
-            self._produce(client, batches)
+            self._produce(client, batches, refused)
             left = client.flush(self._seconds)
-            if self._error is not None:
-                raise unavailable(self._error)
+            if refused:
+                raise unavailable(refused[0])
             if left:
                 raise Unavailable(
                     f"Kafka: {left} messages are not acknowledged after {self._seconds:g} s{self._reason()}"
@@ -75,20 +75,24 @@ class Producer:
                 raise
             raise unavailable(error.args[0]) from error
 
-    def _produce(self, client: kafka.Producer, batches: Sequence[OutboxBatch]) -> None:
+    def _produce(
+        self, client: kafka.Producer, batches: Sequence[OutboxBatch], refused: list[kafka.KafkaError]
+    ) -> None:
+        """`refused` is this publish's own: what a producer that was dropped reports late concerns no other."""
+
+        def on_delivery(error: kafka.KafkaError | None, _: Any) -> None:
+            if error is not None:
+                refused.append(error)
+
         for batch in batches:
             topic = self._cluster.prefix + batch.topic.name
             for part in messages.unpack(batch.data).parts:
                 for record in messages.batch_from_bytes(part.batch).records:
                     client.produce(
-                        topic, record.payload, record.key.encode(), part.partition, self._on_delivery,
+                        topic, record.payload, record.key.encode(), part.partition, on_delivery,
                         timestamp=record.time_us // 1000, headers=headers_of(record),
                     )  # fmt: skip
             client.poll(0)
-
-    def _on_delivery(self, error: kafka.KafkaError | None, _: Any) -> None:
-        if error is not None:
-            self._error = self._error or error
 
     def _on_error(self, error: kafka.KafkaError) -> None:
         self._away = error.str()
@@ -98,7 +102,7 @@ class Producer:
 
     def _drop(self) -> None:
         """Forget the producer and all that it holds."""
-        client, self._client, self._error, self._away = self._client, None, None, ""
+        client, self._client, self._away = self._client, None, ""
         if client is not None:
             with contextlib.suppress(kafka.KafkaException):
                 client.purge()
