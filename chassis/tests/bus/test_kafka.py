@@ -100,9 +100,14 @@ async def test_fewer_copies_than_wanted_are_named(on_kafka, kit):
     }
 
 
-async def test_a_topic_that_takes_too_small_messages_is_refused(on_kafka, kit):
+async def test_a_topic_that_takes_too_small_messages_is_refused(on_kafka, kit, eventually):
     async with on_kafka.open():
         await alter(on_kafka.cluster, kit.topic, "max.message.bytes", "100000")
+
+        async def known_to_all():
+            return len(await catalogue.differences(on_kafka.cluster, on_kafka.cluster.admin())) == 1
+
+        await eventually(known_to_all)
     with pytest.raises(TopicMismatch, match="has 100000 bytes as the largest message, up to"):
         async with on_kafka.open():
             pass
