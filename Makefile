@@ -8,7 +8,8 @@ NAMES ?=
 PORT ?=
 ARGS ?=
 PROFILE ?= core
-COMPOSE = docker compose --file deploy/compose.yaml --profile $(PROFILE)
+# The file of secrets by name: compose would also read what a .env in this folder says to `orderhub up`.
+COMPOSE = docker compose --file deploy/compose.yaml --env-file deploy/.env
 
 .PHONY: help up test check test-full test-backends backends-up backends-down backends-status proto migrate bench lint format
 .PHONY: release clean venv compose-up compose-down compose-logs compose-ps compose-fresh
@@ -60,19 +61,19 @@ format: venv ## Put the code into the common style
 	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .
 
 compose-up: ## The whole product in containers (PROFILE=core, observability or all); secrets are made once
-	@python3 deploy/env.py && $(COMPOSE) up --build --detach $(ARGS)
+	@python3 deploy/env.py && $(COMPOSE) --profile $(PROFILE) up --build --detach $(ARGS)
 
 compose-down: ## Stop the containers; the data stays (ARGS=--volumes removes it)
-	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down $(ARGS)
+	@python3 deploy/env.py && $(COMPOSE) --profile '*' down $(ARGS)
 
 compose-logs: ## What the containers say, as it comes (ARGS=orders for one of them)
-	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' logs --follow --tail 100 $(ARGS)
+	@python3 deploy/env.py && $(COMPOSE) --profile '*' logs --follow --tail 100 $(ARGS)
 
 compose-ps: ## Which containers run, and how they are
-	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' ps --all $(ARGS)
+	@python3 deploy/env.py && $(COMPOSE) --profile '*' ps --all $(ARGS)
 
 compose-fresh: ## Stop, remove all data of the containers, and start anew (the secrets stay)
-	@python3 deploy/env.py && docker compose --file deploy/compose.yaml --profile '*' down --volumes --remove-orphans
+	@python3 deploy/env.py && $(COMPOSE) --profile '*' down --volumes --remove-orphans
 	@$(MAKE) --no-print-directory compose-up
 
 clean: ## Remove what can be made again: .venv, caches, tools (never the data)

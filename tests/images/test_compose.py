@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import re
+import shutil
 import stat
 import subprocess
 import sys
+import threading
+import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,9 @@ OURS = (*topology.NAMES, topology.SIMULATOR)
 PROFILES = ("core", "observability", "all")
 PINNED = re.compile(r"[a-z0-9_./-]+:v?\d+\.\d+[\w.-]*")
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")
+JOBS = ("migrate", "migrate-after")
+WATCHING = {"jaeger", "prometheus", "alertmanager", "grafana", "kafka-ui"}
+WATCHING |= {"postgres-exporter", "redis-exporter", "kafka-exporter"}
 DOOR = 8080
 HEALTH = 8081
 WRITES_BESIDE_ITS_VOLUMES = {*BROKERS, "keycloak", "clickhouse", "kafka-ui"}
@@ -47,8 +56,13 @@ def services(product: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return product["services"]
 
 
+def script(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(compose.DEPLOY / "env.py"), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def made_by_script(path: Path) -> dict[str, str]:
-    subprocess.run([sys.executable, str(compose.DEPLOY / "env.py"), str(path)], check=True)
+    assert (run := script(path)).returncode == 0, run.stderr
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
@@ -89,12 +103,68 @@ def test_the_script_changes_nothing_that_is_there_and_adds_what_is_new(tmp_path:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("words", ["", "export "])
+def test_a_secret_that_is_empty_is_named_where_it_stands(tmp_path: Path, words: str) -> None:
+    """Compose would send its user to the very command that has just been run."""
+    path = tmp_path / ".env"
+    path.write_text(f"{words}ORDERHUB_REDIS_PASSWORD=\nORDERHUB_INTERNAL_KEY=  \nORDERHUB_CURSOR_KEY=''\n")
+    run = script(path)
+    assert run.returncode == 1
+    for name in ("ORDERHUB_REDIS_PASSWORD", "ORDERHUB_INTERNAL_KEY", "ORDERHUB_CURSOR_KEY"):
+        assert name in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert "POSTGRES" not in path.read_text(), "nothing is written beside a mistake"
+
+
+def test_the_script_does_not_follow_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / ".env").symlink_to(tmp_path / "elsewhere")
+    run = script(tmp_path / ".env")
+    assert run.returncode == 1
+    assert "cannot be written" in run.stderr
+    assert not (tmp_path / "elsewhere").read_text()
+
+
 def test_no_secret_stands_in_a_file() -> None:
-    """Whatever has the name of one takes its value from a variable without a default."""
-    for path in (compose.FILE, *compose.DEPLOY.glob("prometheus/*"), *compose.DEPLOY.glob("alertmanager/*")):
+    """Whatever has the name of one takes its value from a variable without a default, or names a key of a Secret."""
+    folders = ("docker", "prometheus", "alertmanager", "grafana", "keycloak", "helm")
+    files = [
+        path for folder in folders for path in sorted((compose.DEPLOY / folder).rglob("*")) if path.is_file()
+    ]
+    assert len(files) > 20
+    for path in (compose.FILE, *files):
         for line in path.read_text().splitlines():
-            if re.search(r"(PASSWORD|_PASS|_KEY|SECRET|TOKEN)\b[^:]*:\s*\S", line):
-                assert re.search(r"\$\{[A-Z_]+:\?", line), f"{path.name}: {line}"
+            assert not secret_in(line), f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GF_SECURITY_ADMIN_PASSWORD: admin",
+        "KAFKA_PASSWORD=hunter2hunter2",
+        '"clientSecret": "abcdefgh",',
+        "DATABASE_URL: postgresql://orderhub:hunter2@postgres:5432/orderhub",
+        "REDIS_URL: redis://:hunter2@redis:6379/0",
+        "ORDERHUB_CURSOR_KEY: ${ORDERHUB_CURSOR_KEY:-0123456789abcdef0123456789abcdef}",
+    ],
+)
+def test_a_secret_in_a_line_is_seen(line: str) -> None:
+    assert secret_in(line)
+
+
+NAMED = re.compile(
+    r"(?i)(?:password|_pass|_key|(?<!existing)(?<!tls)secret|token|credentials)\"?\s*(?::(?!=)|=)\s*\"?(?P<value>[^\s\"',}]+)"
+)
+IN_A_URL = re.compile(r"://[^/\s:@\"']*:(?P<value>[^/\s@\"']+)@")
+REQUIRED = re.compile(r"\$\{[A-Z0-9_]+:\?[^}]*\}")
+NO_SECRET = re.compile(r"ORDERHUB_[A-Z0-9_]+$|(?:true|false|include)$|[{\[.…]")
+
+
+def secret_in(line: str) -> bool:
+    """A value where a password would stand: no variable that is required, no key of a Secret, no template."""
+    line = REQUIRED.sub("{}", line)
+    found = [*NAMED.finditer(line), *IN_A_URL.finditer(line)]
+    return any(not NO_SECRET.match(one["value"]) for one in found)
 
 
 # --- settings ---------------------------------------------------------------------------------------------------
@@ -108,10 +178,15 @@ def test_a_service_is_told_all_that_its_settings_require_and_nothing_that_nobody
     known = {name for _, name, _ in chassis.variables(settings_of(service))}
     known |= {f"ORDERHUB_{field}".upper() for field, _, _ in chassis.variables(settings_of(service))}
     assert not [name for name in told if name not in known]
-    for name, value in {**compose.image_environment(), **told}.items():
+    loaded(service, services[service], monkeypatch, tmp_path)
+
+
+def loaded(service: str, container: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
+    """The settings of a service in its container. Raises SettingsError."""
+    for name, value in {**compose.image_environment(), **compose.environment(container)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    chassis.load(settings_of(service))
+    monkeypatch.chdir(folder)
+    return chassis.load(settings_of(service))
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -214,8 +289,21 @@ def test_topics_have_one_table_and_migrate_brings_them(services: dict[str, dict[
     text = compose.FILE.read_text()
     assert not [topic.name for topic in topics.TOPICS if topic.name in text]
     bus = f"kafka://{','.join(f'{name}:9092' for name in BROKERS)}"
-    users = [name for name in (*OURS, "migrate") if name not in ("gateway", "simulator")]
+    users = [name for name in (*OURS, *JOBS) if name not in ("gateway", "simulator")]
     assert {compose.environment(services[name])["ORDERHUB_BUS"] for name in users} == {bus}
+
+
+def test_make_reads_the_secrets_of_the_containers_and_no_other_file() -> None:
+    """By itself compose also takes the .env of the folder that it is called in, which is that of `orderhub up`."""
+    names = [f"compose-{verb}" for verb in ("up", "down", "logs", "ps", "fresh")]
+    make = ["make", "--dry-run", "--no-print-directory", *names, "PROFILE=all"]
+    said = subprocess.run(make, cwd=compose.ROOT, capture_output=True, text=True, check=True).stdout
+    calls = [line.partition("&& ")[2] for line in said.splitlines() if "docker compose" in line]
+    assert len(calls) == len(names) + 1, "fresh is down, then up"
+    for call in calls:
+        assert call.startswith(
+            "docker compose --file deploy/compose.yaml --env-file deploy/.env --profile "
+        ), call
 
 
 # --- order and hardening ----------------------------------------------------------------------------------------
@@ -225,6 +313,7 @@ def test_all_of_ours_wait_for_migrate_and_migrate_for_its_servers(
     services: dict[str, dict[str, Any]],
 ) -> None:
     assert services["migrate"]["restart"] == "no"
+    assert services["migrate"]["command"] == ["migrate", "--pre"], "the containers of before still run"
     waited = {name: how["condition"] for name, how in services["migrate"]["depends_on"].items()}
     assert waited == dict.fromkeys(("postgres", "redis", *BROKERS), "service_healthy")
     for name in OURS:
@@ -233,6 +322,20 @@ def test_all_of_ours_wait_for_migrate_and_migrate_for_its_servers(
     behind = {"auth", "inventory", "payments", "delivery", "orders"}
     assert behind <= services["gateway"]["depends_on"].keys()
     assert "sleep" not in compose.FILE.read_text()
+
+
+def test_what_old_code_cannot_live_with_comes_when_none_of_it_runs(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """`up` replaces a container before it waits for its health, so all healthy means all new."""
+    job = services["migrate-after"]
+    assert (job["command"], job["restart"]) == (["migrate", "--post"], "no")
+    waited = {name: how["condition"] for name, how in job["depends_on"].items()}
+    assert waited == dict.fromkeys(OURS, "service_healthy")
+    assert (job["image"], job["environment"]) == (
+        services["migrate"]["image"],
+        services["migrate"]["environment"],
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -245,16 +348,18 @@ def test_a_profile_is_whole(profile: str, services: dict[str, dict[str, Any]]) -
     if profile == "all":
         assert enabled == services.keys()
     if profile == "core":
-        assert {*OURS, "migrate", "postgres", "redis", *BROKERS} == enabled
+        assert {*OURS, *JOBS, "postgres", "redis", *BROKERS} == enabled
+    if profile == "observability":
+        assert enabled == WATCHING
 
 
 def test_everybody_has_a_health_check_limits_and_a_pinned_image(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         limits = service["deploy"]["resources"]["limits"]
         assert limits.keys() == {"cpus", "memory", "pids"}, name
-        assert "test" in service["healthcheck"] or name == "migrate", name
-        if name in (*OURS, "migrate"):
-            assert service["image"] == f"orderhub/{'operator' if name == 'migrate' else name}:local"
+        assert "test" in service["healthcheck"] or name in JOBS, name
+        if name in (*OURS, *JOBS):
+            assert service["image"] == f"orderhub/{'operator' if name in JOBS else name}:local"
             assert service["build"]["args"] == {"SERVICE": service["image"].split("/")[1].split(":")[0]}
         else:
             assert PINNED.fullmatch(service["image"]), service["image"]
@@ -282,6 +387,73 @@ def test_a_stop_leaves_the_services_their_grace(services: dict[str, dict[str, An
     grace = ServiceSettings.model_fields["shutdown_grace"].default
     for name in OURS:
         assert int(services[name]["stop_grace_period"].removesuffix("s")) > 3 * grace.total_seconds(), name
+
+
+def test_keycloak_is_given_the_realm_and_nothing_else_that_it_would_import(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """It takes every .json of that folder for a realm, and does not start when one is none."""
+    imported = [volume for volume in services["keycloak"]["volumes"] if "/data/import" in volume]
+    assert imported == ["./keycloak/orderhub-realm.json:/opt/keycloak/data/import/orderhub-realm.json:ro"]
+    assert (
+        json.loads((compose.DEPLOY / "keycloak" / "orderhub-realm.json").read_text())["realm"] == "orderhub"
+    )
+
+
+def test_the_gateway_takes_keycloak_s_tokens_as_the_readme_says(
+    secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    readme = (compose.DEPLOY / "README.md").read_text()
+    (value,) = re.findall(r"^ORDERHUB_OIDC_ISSUERS='(.*)'$", readme, re.MULTILINE)
+    services = compose.resolved({**secrets, "ORDERHUB_OIDC_ISSUERS": value})["services"]
+    (issuer,) = loaded("gateway", services["gateway"], monkeypatch, tmp_path).oidc_issuers
+    where = urllib.parse.urlsplit(issuer.jwks_url)
+    assert set(services[where.hostname]["networks"]) & set(services["gateway"]["networks"])
+    assert services[where.hostname]["ports"] == [f"127.0.0.1:8180:{where.port}"]
+    assert urllib.parse.urlsplit(issuer.issuer).netloc == "127.0.0.1:8180"
+    (alone,) = json.loads((compose.DEPLOY / "keycloak" / "issuers.json").read_text())
+    assert {**json.loads(value)[0], **alone} == {**alone, "jwks_url": issuer.jwks_url, "jwks_insecure": True}
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1), (None, 1)])
+def test_keycloak_is_healthy_when_it_says_so(
+    services: dict[str, dict[str, Any]], status: int | None, expected: int
+) -> None:
+    """Its image has bash and little else, so the check may use nothing that bash has not by itself."""
+    kind, *command = services["keycloak"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    with answering(status) as port:
+        here = [word.replace("/9000", f"/{port}") for word in command]
+        bare = [str(shutil.which("bash")), *here[1:]]
+        run = subprocess.run(bare, env={"PATH": "/nowhere"}, capture_output=True, text=True, timeout=20)
+    assert run.returncode == expected, run.stderr
+
+
+@contextlib.contextmanager
+def answering(status: int | None) -> Iterator[int]:
+    """A port where /health/ready has that status; one that nobody listens on for None."""
+
+    class Management(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if status == 200 and self.path == "/health/ready" else 503)
+            self.end_headers()
+            self.wfile.write(b'{"note": "200 OK"}')
+
+        def log_message(self, *_: object) -> None:
+            """Not into the output of the tests."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Management) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        if status is None:
+            server.server_close()
+            yield server.server_address[1]
+            return
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_what_is_mounted_from_this_folder_is_here(services: dict[str, dict[str, Any]]) -> None:
