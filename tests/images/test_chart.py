@@ -143,6 +143,63 @@ def test_migrations_run_before_the_roll_out(all_manifests: dict[str, list[Manife
     assert "serviceAccountName" not in spec, "it is there only after the hook"
 
 
+def test_a_job_needs_nothing_that_its_release_brings_later(manifests: list[Manifest]) -> None:
+    """Before the first installation there is but what the user made: the Secrets that the values name."""
+    jobs = of_kind(manifests, "Job")
+    for job in jobs.values():
+        pod = job["spec"]["template"]["spec"]
+        assert "envFrom" not in pod["containers"][0]
+        for variable in pod["containers"][0]["env"]:
+            assert "configMapKeyRef" not in variable.get("valueFrom", {})
+        mounted = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        assert set(mounted) <= {"orderhub-certificates"}
+    assert not [kind for kind in ("Secret", "ConfigMap") if of_kind(manifests, kind)]
+
+
+def test_jobs_bring_the_policy_that_lets_them_out(all_manifests: dict[str, list[Manifest]]) -> None:
+    """The one of the release before names the servers of before, and a job that cannot reach new ones ends the upgrade."""
+    for values in ("minimal", "production"):
+        manifests = all_manifests[values]
+        (policy,) = (m for m in manifests if m["metadata"]["name"] == "shop-orderhub-migrate")
+        hooks = policy["metadata"]["annotations"]
+        for job in of_kind(manifests, "Job").values():
+            own = job["metadata"]["annotations"]
+            assert set(own["helm.sh/hook"].split(",")) <= set(hooks["helm.sh/hook"].split(","))
+            assert int(hooks["helm.sh/hook-weight"]) < int(own["helm.sh/hook-weight"])
+            labels = job["spec"]["template"]["metadata"]["labels"]
+            assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        assert hooks["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded", "nothing stays"
+        ports = {row["port"] for rule in policy["spec"]["egress"] for row in rule["ports"]}
+        assert 53 in ports, "the policy for names is there only after the hook"
+
+
+def test_change_data_capture_is_told_to_the_jobs() -> None:
+    """They make the connectors: ORDERHUB_RELAY is everybody's, where Kafka Connect is, theirs alone."""
+    manifests = rendered(
+        "--set", "secrets.existingSecret=orderhub",
+        "--set", "migrations.env.ORDERHUB_CONNECT_URL=http://connect:8083",
+        "--set", "defaults.env.ORDERHUB_RELAY=cdc",
+        "--set-json", 'migrations.extraEgress=[{"ports": [{"protocol": "TCP", "port": 8083}]}]',
+    )  # fmt: skip
+    for name, pod in pods(manifests).items():
+        told = variables(pod)
+        assert told["ORDERHUB_RELAY"] == "cdc", name
+        assert ("ORDERHUB_CONNECT_URL" in told) == name.startswith("migrate"), name
+    egress = policies(manifests)["shop-orderhub-migrate"]["egress"]
+    assert 8083 in {row["port"] for rule in egress for row in rule["ports"]}
+
+
+def test_the_command_that_is_shown_waits_for_the_roll_out_and_longer_than_the_job_may_take() -> None:
+    """Without `--wait` the last migrations would run while the old code does."""
+    (command,) = re.findall(
+        r"^helm upgrade (?:.*\\\n)*.*$", (compose.DEPLOY / "README.md").read_text(), re.MULTILINE
+    )
+    assert "--wait" in command.split()
+    (minutes,) = re.findall(r"--timeout (\d+)m", command)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert int(minutes) * 60 > values["migrations"]["activeDeadlineSeconds"]
+
+
 def test_a_job_after_the_roll_out_is_a_matter_of_values() -> None:
     chosen = ("--set", "secrets.existingSecret=orderhub", "--set", "migrations.before=null")
     manifests = rendered(*chosen, "--set-json", 'migrations.after=["migrate", "--post"]')
@@ -269,7 +326,9 @@ def test_no_container_runs_as_root_or_writes_to_its_root(manifests: list[Manifes
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["automountServiceAccountToken"] is False
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
-        assert all(volume.keys() == {"name", "emptyDir"} for volume in pod["volumes"])
+        for volume in pod["volumes"]:
+            assert volume.keys() in ({"name", "emptyDir"}, {"name", "secret"}), name
+        assert all(m["mountPath"] == "/tmp" or m["readOnly"] for m in pod["containers"][0]["volumeMounts"])
         for container in pod["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -300,8 +359,12 @@ def test_every_container_has_limits_and_every_service_probes(manifests: list[Man
 def test_a_pod_has_the_time_that_its_service_takes_to_stop(manifests: list[Manifest]) -> None:
     for name, pod in pods(manifests).items():
         if not name.startswith("migrate"):
-            grace = int(variables(pod)["ORDERHUB_SHUTDOWN_GRACE"])
-            assert pod["terminationGracePeriodSeconds"] > 5 + 3 * grace, name
+            told = variables(pod)
+            grace, drain = int(told["ORDERHUB_SHUTDOWN_GRACE"]), int(told.get("ORDERHUB_DRAIN_DELAY", 0))
+            assert (drain > 0) == (name != topology.SIMULATOR), (
+                "it is taken off the lists of addresses meanwhile"
+            )
+            assert pod["terminationGracePeriodSeconds"] > drain + 3 * grace, name
             assert len(pod["topologySpreadConstraints"]) == 2, name
 
 
@@ -337,27 +400,61 @@ def test_nothing_is_let_through_that_is_not_named(all_manifests: dict[str, list[
     for name, spec in found.items():
         for rule in (*spec.get("ingress", []), *spec.get("egress", [])):
             assert rule.get("ports"), f"{name} opens all ports"
-            assert "from" in rule or "to" in rule or name == "shop-orderhub-names", (
-                f"{name} opens to everybody"
-            )
+            names = {row["port"] for row in rule["ports"]} == {53}
+            assert "from" in rule or "to" in rule or names, f"{name} opens to everybody"
 
 
-def test_whoever_is_called_lets_the_caller_in_and_the_caller_is_let_out(
-    all_manifests: dict[str, list[Manifest]],
+@pytest.mark.parametrize(
+    ("given", "gateway", "simulator"),
+    [
+        ({}, [None], ["payments"]),
+        ({"gatewayFrom": "door"}, ["door"], ["payments"]),
+        ({"metricsFrom": "metrics"}, [None, "metrics"], ["payments", "metrics"]),
+        ({"gatewayFrom": "door", "metricsFrom": "metrics"}, ["door", "metrics"], ["payments", "metrics"]),
+    ],
+)
+def test_a_door_is_open_to_whom_it_is_said_to_be(
+    given: dict[str, str], gateway: list[str | None], simulator: list[str]
 ) -> None:
-    manifests = all_manifests["production"]
+    """Gateway and simulator show metrics at the door that their callers use."""
+    chosen = [
+        word
+        for name, who in given.items()
+        for word in (
+            "--set-json",
+            f'networkPolicy.{name}=[{{"podSelector": {{"matchLabels": {{"x": "{who}"}}}}}}]',
+        )
+    ]
+    found = policies(rendered("--set", "secrets.existingSecret=orderhub", *chosen))
+    for service, expected in (("gateway", gateway), ("simulator", simulator)):
+        assert [
+            next(iter(reversed(rule["from"][0]["podSelector"]["matchLabels"].values())))
+            if "from" in rule
+            else None
+            for rule in found[f"shop-orderhub-{service}"]["ingress"]
+        ] == expected, service
+    (health,) = (r for r in found["shop-orderhub-delivery"]["ingress"] if r["ports"][0]["port"] == 8081)
+    assert ("from" in health) == ("metricsFrom" in given)
+
+
+@pytest.mark.parametrize(("values", "number"), [("minimal", 7), ("production", 6)])
+def test_whoever_is_called_lets_the_caller_in_and_the_caller_is_let_out(
+    all_manifests: dict[str, list[Manifest]], values: str, number: int
+) -> None:
+    manifests = all_manifests[values]
     found = policies(manifests)
     calls = [
         (name, host, int(port))
         for name, pod in pods(manifests).items()
         for host, port in re.findall(r"\bshop-orderhub-([a-z]+):(\d+)", " ".join(variables(pod).values()))
     ]
-    assert len(calls) == 7
+    assert len(calls) == number
     for caller, called, port in calls:
         assert allows(found[f"shop-orderhub-{called}"]["ingress"], "from", caller, port), (caller, called)
         assert allows(found[f"shop-orderhub-{caller}"]["egress"], "to", called, port), (caller, called)
     assert not allows(found["shop-orderhub-auth"]["ingress"], "from", "orders", 50051)
-    assert not allows(found["shop-orderhub-simulator"]["ingress"], "from", "orders", 8080)
+    if values == "minimal":
+        assert not allows(found["shop-orderhub-simulator"]["ingress"], "from", "orders", 8080)
 
 
 def allows(rules: list[Manifest], side: str, component: str, port: int) -> bool:
@@ -383,6 +480,30 @@ def test_only_those_reach_a_server_whom_a_secret_leads_there(
             egress = found[f"shop-orderhub-{component}"]["egress"]
             reached = any(port in {row["port"] for row in rule["ports"]} for rule in egress)
             assert reached == needed, f"{name}: {part}"
+
+
+def test_in_production_stripe_and_keycloak_are_reached_by_those_who_ask_them(
+    all_manifests: dict[str, list[Manifest]],
+) -> None:
+    manifests = all_manifests["production"]
+    found = policies(manifests)
+    out = {
+        name
+        for name in topology.NAMES
+        for rule in found[f"shop-orderhub-{name}"]["egress"]
+        if 443 in {row["port"] for row in rule["ports"]}
+    }
+    assert out == {"gateway", "payments"}
+    assert variables(pods(manifests)["payments"])["ORDERHUB_PAYMENTS_PROVIDER"] == "stripe"
+    assert topology.SIMULATOR not in of_kind(manifests, "Deployment")
+
+
+def test_certificates_of_one_s_own_are_in_every_pod_and_job(all_manifests: dict[str, list[Manifest]]) -> None:
+    for values, expected in (("minimal", False), ("production", True)):
+        for name, pod in pods(all_manifests[values]).items():
+            places = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+            assert (places.get("certificates") == "/etc/orderhub/certificates") == expected, name
+            assert places.keys() == {volume["name"] for volume in pod["volumes"]}
 
 
 def test_every_service_of_the_chart_is_one_of_the_product() -> None:

@@ -63,3 +63,27 @@ capabilities: {drop: [ALL]}
 
 {{/* Seconds before a stop in which the pod is taken off all lists of addresses. */}}
 {{- define "orderhub.drain" -}}5{{- end -}}
+
+{{/* Where certificates of one's own lie, in every pod and job. */}}
+{{- define "orderhub.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.secrets.certificates }}
+- {name: certificates, mountPath: /etc/orderhub/certificates, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "orderhub.volumes" -}}
+- name: tmp
+  emptyDir: {medium: Memory, sizeLimit: 64Mi}
+{{- with .Values.secrets.certificates }}
+- name: certificates
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end -}}
+
+{{/* Where names are looked up; by what kind of server, the cluster decides. */}}
+{{- define "orderhub.namesEgress" -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end -}}
