@@ -11,7 +11,7 @@ from typing import Any
 import compose
 import pytest
 import yaml
-from orderhub import topology
+from orderhub import settings, topology
 from orderhub.settings import settings_of
 from orderhub_chassis import settings as chassis
 from orderhub_chassis.settings import ServiceSettings
@@ -256,6 +256,24 @@ def test_a_service_is_told_all_that_its_settings_require_and_nothing_that_nobody
             for name, value in {**compose.image_environment(), **in_a_pod(pod)}.items():
                 patched.setenv(name, value)
             chassis.load(cls)
+
+
+def test_a_job_is_told_what_the_operator_s_command_reads_and_no_more(
+    all_manifests: dict[str, list[Manifest]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = {name for _, name, _ in chassis.variables(settings.Settings)}
+    for values in ("minimal", "production"):
+        for name in of_kind(all_manifests[values], "Job"):
+            pod = pods(all_manifests[values])[name]
+            assert variables(pod).keys() <= known, name
+            with monkeypatch.context() as patched:
+                for variable, value in {**compose.image_environment(), **in_a_pod(pod)}.items():
+                    patched.setenv(variable, value)
+                chosen = settings.loaded()
+            assert chosen.database_url is not None
+            assert chosen.kafka
+            assert chosen.redis_url is None, "nothing of it is migrated"
 
 
 def in_a_pod(pod: Manifest) -> dict[str, str]:

@@ -157,7 +157,7 @@ NAMED = re.compile(
 )
 IN_A_URL = re.compile(r"://[^/\s:@\"']*:(?P<value>[^/\s@\"']+)@")
 REQUIRED = re.compile(r"\$\{[A-Z0-9_]+:\?[^}]*\}")
-NO_SECRET = re.compile(r"ORDERHUB_[A-Z0-9_]+$|(?:true|false|include)$|[{\[.…]")
+NO_SECRET = re.compile(r"ORDERHUB_[A-Z0-9_]+$|(?:true|false|null|include)$|[{\[.…]")
 
 
 def secret_in(line: str) -> bool:
