@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import asyncpg
+import compose
 import engine
 import httpx
 import pytest
@@ -93,8 +94,9 @@ def operator_variables(variables: Mapping[str, str], postgres: embedded.Postgres
 
 @pytest.fixture(scope="module")
 def migrated(operator: Container, operator_variables: dict[str, str]) -> str:
-    """The databases, made by the operator's image; what it said."""
-    run = operator.run("/opt/orderhub/bin/start", "migrate", "--json", env=operator_variables)
+    """The databases, made by the operator's image as compose.yaml calls it; what it said."""
+    command = compose.raw()["services"]["migrate"]["command"]
+    run = operator.run("/opt/orderhub/bin/start", *command, "--json", env=operator_variables)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -134,6 +136,17 @@ def is_ready(url: str) -> bool:
 def test_the_operator_s_image_makes_and_migrates_all_databases(migrated: str) -> None:
     for name in topology.MIGRATIONS:
         assert f'"{name}"' in migrated
+
+
+def test_the_job_after_a_first_start_finds_all_done(
+    product: dict[str, tuple[Container, Running]], operator: Container, operator_variables: dict[str, str]
+) -> None:
+    command = compose.raw()["services"]["migrate-after"]["command"]
+    run = operator.run("/opt/orderhub/bin/start", *command, "--json", env=operator_variables)
+    assert run.returncode == 0, run.stderr
+    said = json.loads(run.stdout)
+    assert said["created"] == []
+    assert said["applied"].keys() == topology.MIGRATIONS.keys()
 
 
 def test_every_service_gets_ready_by_the_command_of_its_image(
