@@ -58,6 +58,13 @@ async def test_a_good_database_on_a_good_server(orders: str) -> None:
     assert "connections" in seen
 
 
+async def test_a_database_behind_a_pooler_is_asked_as_the_services_ask_it(orders: str) -> None:
+    """The parameter is ours: a server that is told of it refuses the connection."""
+    pooled = f"{orders}{'&' if '?' in orders else '?'}pooler=transaction"
+    assert await of_orders(pooled) == ("as the code wants it", "")
+    assert (await of_server(pooled))[1] == ""
+
+
 async def test_missing_migrations_and_a_missing_database(make_database: MakeDatabase, orders: str) -> None:
     _, wrong = await of_orders(await make_database("orderhub_chassis"))
     assert wrong.endswith("migrations are missing, from 0001_pre_orders.sql on: run `orderhub migrate`")
@@ -192,12 +199,66 @@ async def test_a_page_that_nobody_serves() -> None:
     assert wrong.startswith("127.0.0.1:1/ping: nobody listens there")
 
 
-def test_doctor_looks_at_the_servers_that_are_configured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://user:sesame@logs/db", "http://logs:8123/ping"),
+        ("https://user:sesame@logs/db", "https://logs:8443/ping"),
+        ("http://user:sesame@[::1]:9000/db", "http://[::1]:9000/ping"),
+        ("http://user:ses/ame@logs/db", None),
+        ("chdb:///var/lib/logs", None),
+    ],
+)
+def test_clickhouse_is_asked_without_the_login_of_its_url(url: str, page: str | None) -> None:
+    found = backends._pages({"ORDERHUB_CLICKHOUSE_URL": url})
+    assert found == ([("ORDERHUB_CLICKHOUSE_URL", page)] if page else [])
+
+
+async def test_clickhouse_with_a_login_answers() -> None:
+    async with answering("200 OK") as url:
+        given = {"ORDERHUB_CLICKHOUSE_URL": url.replace("http://", "http://user:sesame@") + "/db"}
+        targets = Targets(pages=tuple(backends._pages(given)))
+        ((seen, wrong),) = (await asked(backends.pages, targets)).values()
+    assert (seen.endswith("/ping answers"), wrong) == (True, "")
+
+
+async def test_the_certificates_of_a_page_are_not_asked_for(tmp_path: Path) -> None:
+    """They stay behind the question mark, for the connection alone."""
+    page = f"https://127.0.0.1:1/ping?sslrootcert={tmp_path / 'none.pem'}"
+    ((_, wrong),) = (
+        await asked(backends.pages, Targets(pages=(("ORDERHUB_CLICKHOUSE_URL", page),)))
+    ).values()
+    assert wrong.startswith("127.0.0.1:1/ping: ")
+    assert "No such file" in wrong
+
+
+@pytest.fixture
+def nothing_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("ORDERHUB_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("nothing_given")
+def test_urls_that_are_none_are_named_once_and_nobody_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORDERHUB_DATABASE_URL", "postgresql://u:ses/ame@127.0.0.1:1/any")
+    monkeypatch.setenv("ORDERHUB_REDIS_URL", "redis://:ses/ame@127.0.0.1:1/0")
+    monkeypatch.setenv("ORDERHUB_BUS", "kafka://127.0.0.1:1")
+    assert doctor.run(home.at(tmp_path / "home"), Output(as_json=True), port=ports.free_port()) == Exit.FOUND
+    said = capsys.readouterr().out
+    found = {one["what"]: one["wrong"] for one in json.loads(said)["looked_at"] if one["wrong"]}
+    assert set(found) == {"settings", "Kafka at 127.0.0.1:1"}
+    assert found["settings"].count("ORDERHUB_DATABASE_URL") == 1
+    assert "ses/ame" not in said
+    assert "'ses'" not in said
+
+
+@pytest.mark.usefixtures("nothing_given")
+def test_doctor_looks_at_the_servers_that_are_configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ORDERHUB_DATABASE_URL", "postgresql://u:sesame@127.0.0.1:1/any")
     monkeypatch.setenv("ORDERHUB_REDIS_URL", "redis://:sesame@127.0.0.1:1/0")
     place = home.at(tmp_path / "home")

@@ -12,7 +12,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.migrate import Migration, MigrationError, migrations_of
@@ -173,7 +173,7 @@ def _client(url: str) -> Any:
     return clickhouse_connect.get_client(
         interface=parts.scheme,
         host=parts.hostname,
-        port=parts.port or (8443 if parts.scheme == "https" else 8123),
+        port=port_of(parts),
         username=unquote(parts.username or "default"),
         password=unquote(parts.password or ""),
         database=unquote(parts.path.strip("/")) or "default",
@@ -184,6 +184,11 @@ def _client(url: str) -> Any:
         autogenerate_session_id=False,
         **_tls(dict(parse_qsl(parts.query))),
     )
+
+
+def port_of(url: SplitResult) -> int:
+    """Where a server of that URL listens; ClickHouse's own port where none is given."""
+    return url.port or (8443 if url.scheme == "https" else 8123)
 
 
 def _tls(given: Mapping[str, str]) -> dict[str, str]:

@@ -9,25 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
-from orderhub_chassis import migrate, outages
+from orderhub_chassis import clickhouse, driver, migrate, outages
 from orderhub_chassis.errors import Unavailable
-from orderhub_chassis.settings import KAFKA, SettingsError
+from orderhub_chassis.settings import KAFKA, ClickHouseUrl, PostgresUrl, RedisUrl, SettingsError
+from pydantic import TypeAdapter, ValidationError
 from redis import RedisError
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from orderhub import connections, environment, home, settings, topology
+from orderhub import connections, direct, environment, home, settings, topology
 from orderhub.exits import Refused
 
 SECONDS: Final = 5.0
@@ -63,16 +64,29 @@ class Targets:
 def targets(place: home.Home) -> Targets:
     """From what runs here, else from the settings. Raises Refused where these are no good."""
     given, runtime = settings.given(), place.runtime()
-    databases, urls = (
+    databases, caches = (
         _databases(given),
         [value for name, value in given.items() if name.endswith("REDIS_URL")],
     )
     if runtime is not None:
         databases |= {name: url for name, url in runtime.urls.items() if name in topology.MIGRATIONS}
-        urls.append(runtime.urls["redis"])
+        caches.append(runtime.urls["redis"])
     bus = given.get("ORDERHUB_BUS", "")
     brokers = tuple(bus.removeprefix(KAFKA).split(",")) if bus.startswith(KAFKA) else ()
-    return Targets(databases, tuple(dict.fromkeys(urls)), brokers, tuple(_pages(given)), given)
+    return Targets(
+        {name: url for name, url in databases.items() if _is_url(url, PostgresUrl)},
+        tuple(dict.fromkeys(url for url in caches if _is_url(url, RedisUrl))),
+        brokers, tuple(_pages(given)), given,
+    )  # fmt: skip
+
+
+def _is_url(text: str, kind: Any) -> bool:
+    """One that is none is named by `doctor`'s line about the settings; what drivers say of it would show the password."""
+    try:
+        TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _databases(given: Mapping[str, str]) -> dict[str, str]:
@@ -95,17 +109,28 @@ def _pages(given: Mapping[str, str]) -> list[tuple[str, str]]:
     for variable, path in PAGES.items():
         for url in URLS.findall(given.get(variable, "")):
             found.append((variable, url.rstrip("/") + path))
+    url = given.get(CLICKHOUSE, "")
+    if url.startswith("http") and _is_url(url, ClickHouseUrl):
+        found.append((CLICKHOUSE, _ping(url)))
     return found
+
+
+def _ping(url: str) -> str:
+    """What ClickHouse answers without a login; the certificates stay behind the question mark."""
+    parts = urlsplit(url)
+    server = parts.netloc.rpartition("@")[2]
+    port = "" if parts.port else f":{clickhouse.port_of(parts)}"
+    return f"{parts.scheme}://{server}{port}/ping" + "?" * bool(parts.query) + parts.query
 
 
 PAGES: Final[Mapping[str, str]] = {
     "ORDERHUB_PAYMENTS_SIMULATOR_URL": "/livez",
     "ORDERHUB_PAYMENTS_STRIPE_URL": "/",
-    "ORDERHUB_CLICKHOUSE_URL": "/ping",
     "ORDERHUB_OIDC_ISSUERS": "/.well-known/openid-configuration",
     "ORDERHUB_GATEWAY_OIDC_ISSUERS": "/.well-known/openid-configuration",
 }
 """Variable → what to ask below each URL in it. A refusal is an answer too: somebody is there."""
+CLICKHOUSE: Final = "ORDERHUB_CLICKHOUSE_URL"
 
 
 # --- PostgreSQL ---
@@ -209,7 +234,8 @@ async def _permissions(connection: Any) -> str:
 
 @contextlib.asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(url, timeout=SECONDS)
+    async with asyncio.timeout(SECONDS):
+        connection = await driver.connect(url, {})
     try:
         yield connection
     finally:
@@ -258,8 +284,10 @@ async def kafka(found: Targets) -> AsyncIterator[Diagnosis]:
     from orderhub_chassis.bus.kafka import catalogue
     from orderhub_chassis.bus.kafka.cluster import Cluster
 
-    chosen = settings.loaded()
-    cluster = Cluster.of(KAFKA + ",".join(found.brokers), chosen)
+    try:
+        cluster = Cluster.of(KAFKA + ",".join(found.brokers), settings.loaded())
+    except Refused:  # named by doctor's line about the settings
+        return
     try:
         brokers = cluster.admin()
         there = await brokers.ask(lambda client: client.list_topics(timeout=SECONDS))
@@ -326,12 +354,20 @@ def _answered(url: str) -> tuple[str, str]:
 
 def _status(url: str) -> int:
     """Without the proxies of the surroundings, which the services do not use either."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    page, _, query = url.partition("?")
+    context = _tls(dict(parse_qsl(query)))
     try:
-        with opener.open(url, timeout=SECONDS) as answer:
+        with direct.opener(context).open(page, timeout=SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as answer:
         return int(answer.code)
+
+
+def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=given.get("sslrootcert"))
+    if certificate := given.get("sslcert"):
+        context.load_cert_chain(certificate, given.get("sslkey"))
+    return context
 
 
 # --- all ---
