@@ -7,21 +7,25 @@ writes, so that what it publishes is what the service's own relay would.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from orderhub_chassis import cdc, driver
 
-from orderhub import topology
+from orderhub import direct, topology
 from orderhub.exits import Refused
 from orderhub.reach import Reach
 from orderhub.settings import Settings
 
 READY_SECONDS: Final = 60.0
+PAUSE_SECONDS: Final = 0.5
+ANSWER_SECONDS: Final = 30
 HEARTBEAT_MS: Final = 10_000
 HEARTBEAT: Final = "orderhub-heartbeat"
 CONVERTERS: Final[Mapping[str, str]] = {
@@ -55,19 +59,21 @@ ONLY_EVENTS: Final[Mapping[str, str]] = {
 } | {
     f"transforms.{name}.negate": "true" for name in ("outbox", "spec", "content")
 }  # fmt: skip
-SSL: Final = {
-    "require": "require",
-    "verify-ca": "verify-ca",
-    "verify-full": "verify-full",
-    "disable": "disable",
+CERTIFICATES: Final[Mapping[str, str]] = {
+    "sslmode": "database.sslmode",
+    "sslrootcert": "database.sslrootcert",
+    "sslcert": "database.sslcert",
+    "sslkey": "database.sslkey",
+    "sslpassword": "database.sslpassword",
 }
+"""Parameter of a database's URL → the connector's. The files have to lie at the same place where Kafka Connect runs."""
 
 
 def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
     """The connector of one service's database; `prefix` is that of the installation's topics."""
     service = database.removeprefix("orderhub_")
     parts = urlsplit(url)
-    given = parse_qs(parts.query)
+    given = parse_qsl(parts.query)
     heartbeats = f"{prefix}{HEARTBEAT}"
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
@@ -77,8 +83,8 @@ def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
         "database.user": unquote(parts.username or ""),
         "database.password": unquote(parts.password or ""),
         "database.dbname": database,
-        "database.sslmode": SSL.get(given.get("sslmode", ["prefer"])[0], "prefer"),
-        **({"database.sslrootcert": given["sslrootcert"][0]} if "sslrootcert" in given else {}),
+        "database.sslmode": "prefer",
+        **{CERTIFICATES[name]: value for name, value in given if name in CERTIFICATES},
         "plugin.name": "pgoutput",
         "slot.name": cdc.slot_of(service),
         "publication.name": cdc.slot_of(service),
@@ -100,7 +106,7 @@ def configuration(database: str, url: str, prefix: str) -> dict[str, str]:
         "predicates": "heartbeat",
         "predicates.heartbeat.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
         "predicates.heartbeat.pattern": heartbeats.replace(".", "[.]") + ".*",
-        # One at a time and all of them acknowledged: nothing overtakes.
+        # With idempotence up to five may be under way, and yet nothing overtakes.
         "producer.override.acks": "all",
         "producer.override.enable.idempotence": "true",
         "producer.override.max.in.flight.requests.per.connection": "5",
@@ -135,16 +141,35 @@ async def register(reach: Reach, settings: Settings) -> None:
         raise Refused(
             "ORDERHUB_DATABASE_URL: a pooler passes no replication on: with ORDERHUB_RELAY=cdc name the server"
         )
-    wanted = all_of(reach, settings.kafka_prefix)
+    wanted, url = all_of(reach, settings.kafka_prefix), settings.connect_url
+    deadline = asyncio.get_running_loop().time() + READY_SECONDS
     for name, config in wanted.items():
-        await asyncio.to_thread(_ask, settings.connect_url, f"connectors/{name}/config", config)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + READY_SECONDS
+        await _until_none(functools.partial(_made, url, name, config), name, deadline)
     for name in wanted:
-        while (trouble := await asyncio.to_thread(_trouble, settings.connect_url, name)) is not None:
-            if loop.time() > deadline:
-                raise Refused(f"Kafka Connect: {name} does not run after {READY_SECONDS:.0f} s: {trouble}")
-            await asyncio.sleep(0.5)
+        await _until_none(functools.partial(_trouble, url, name), name, deadline)
+
+
+async def _until_none(trouble: Callable[[], str | None], name: str, deadline: float) -> None:
+    """Ask, beside the loop, until there is no trouble. Raises Refused."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            found = await asyncio.to_thread(trouble)
+        except Rebalancing as error:
+            found = str(error)
+        if found is None:
+            return
+        if loop.time() > deadline:
+            raise Refused(f"Kafka Connect: {name} does not run after {READY_SECONDS:.0f} s: {found}")
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+class Rebalancing(Exception):
+    """Kafka Connect's workers agree on who does what, as they do after each connector that is new: ask again."""
+
+
+def _made(url: str, name: str, config: Mapping[str, str]) -> None:
+    _ask(url, f"connectors/{name}/config", config)
 
 
 def _trouble(url: str, name: str) -> str | None:
@@ -167,12 +192,14 @@ def _ask(url: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         {"Content-Type": "application/json"}, method=method,
     )  # fmt: skip
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with direct.opener().open(request, timeout=ANSWER_SECONDS) as answer:
             return json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
         if error.code == 404 and body is None:  # a connector that was just made
             return {}
         said = error.read().decode(errors="replace")[:500]
+        if error.code == 409:
+            raise Rebalancing(said) from error
         raise Refused(f"ORDERHUB_CONNECT_URL: Kafka Connect refused {path}: {said}") from error
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: an answer that is no JSON
         raise Refused(f"ORDERHUB_CONNECT_URL: Kafka Connect cannot be reached: {error}") from error
