@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -117,6 +117,88 @@ async def test_every_attribute_of_a_message_has_its_column(make_database):
         "lsn",
         "created_at",
     }
+
+
+@pytest.fixture
+async def swept(make_database, monkeypatch):
+    """A database whose rows are old enough, a sweeper of it, and a way to say where its slot is: the tests' server
+    writes no logical log, so the slot is a row."""
+    monkeypatch.setattr(cdc, "SLOT", f"select * from slots where $1 = '{cdc.slot_of('payments')}'")
+    monkeypatch.setattr(cdc, "LONGEST_TRANSACTION", timedelta(0))
+    url = await make_database("orderhub_chassis")
+    async with Database.open(url, service="payments", write_outbox=cdc.write) as db:
+        await db.execute(
+            "create table slots (active bool, wal_status text, confirmed_flush_lsn pg_lsn, behind bigint)"
+        )
+
+        async def work(tx):
+            tx.send_all(SENT)
+
+        async def slot(*, active=True, wal_status="reserved"):
+            """It has confirmed all that is written by now."""
+            await db.execute("delete from slots")
+            await db.execute(
+                "insert into slots values ($1, $2, pg_current_wal_insert_lsn(), 0)", active, wal_status
+            )
+
+        await db.run(work)
+        yield db, cdc.Sweeper(db), slot
+
+
+async def waiting(db):
+    return await db.fetchval("select count(*) from outbox_events")
+
+
+async def test_what_a_slot_has_confirmed_is_swept_and_counted(swept):
+    db, sweeper, slot = swept
+    await slot()
+    await sweeper.sweep()
+    await slot()
+    assert await sweeper.sweep()
+    assert await waiting(db) == 0
+    assert await db.fetchval("select sum(messages)::int from outbox_totals") == len(SENT)
+    await slot()
+    assert not await sweeper.sweep()
+
+
+async def test_a_slot_that_is_new_has_published_nothing_yet(swept):
+    """Its first position is behind all rows that its connector has still to take from the table."""
+    db, sweeper, slot = swept
+    await slot()
+    assert not await sweeper.sweep()
+    assert not await sweeper.sweep()
+    assert await waiting(db) == len(SENT)
+
+
+@pytest.mark.parametrize("meanwhile", ["gone", "unread"])
+async def test_a_slot_that_follows_another_begins_anew(swept, meanwhile):
+    db, sweeper, slot = swept
+    await db.execute("update outbox_events set lsn = 'FFFF/0' where position > 1")
+    for _ in range(2):
+        await slot()
+        await sweeper.sweep()
+    assert await waiting(db) == len(SENT) - 1
+    await db.execute("delete from slots" if meanwhile == "gone" else "update slots set active = false")
+    with pytest.raises(Unavailable):
+        await sweeper.sweep()
+    await db.execute("update outbox_events set lsn = '0/1'")
+    await slot()
+    assert not await sweeper.sweep()
+    assert await waiting(db) == len(SENT) - 1
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [({"active": False}, "nobody reads"), ({"active": False, "wal_status": "lost"}, "is lost")],
+)
+async def test_a_slot_that_nobody_reads_or_that_is_lost_is_named_and_nothing_is_swept(swept, state, words):
+    db, sweeper, slot = swept
+    await slot()
+    await sweeper.sweep()
+    await slot(**state)
+    with pytest.raises(Unavailable, match=words):
+        await sweeper.sweep()
+    assert await waiting(db) == len(SENT)
 
 
 async def test_without_a_replication_slot_the_service_says_so_and_keeps_what_it_has(make_database):

@@ -76,15 +76,33 @@ def _rows(
 
 
 class Sweeper:
-    """Deletes what the slot has confirmed and counts it as sent, as the relay does with what it has published."""
+    """Deletes what the slot has confirmed and counts it as sent, as the relay does with what it has published.
+
+    A slot that is new has confirmed, by its birth alone, all that was written before; nobody has published that before
+    the connector's snapshot is through, after which the slot moves on. So only one that was seen to move is believed.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._slot = slot_of(db.service)
+        self._first_seen: object = None
 
     async def sweep(self) -> bool:
         """Whether there may be more to sweep at once. Raises Unavailable where nothing reads the log."""
+        slot = await self._read_slot()
+        if self._first_seen is None:
+            self._first_seen = slot["confirmed_flush_lsn"]
+        if slot["confirmed_flush_lsn"] == self._first_seen:
+            return False
+        settled = self._db.clock.now() - LONGEST_TRANSACTION
+        swept = await self._db.execute(SWEEP, slot["confirmed_flush_lsn"], settled, SWEPT_AT_ONCE)
+        return swept != "INSERT 0 0"
+
+    async def _read_slot(self) -> Any:
+        """One that is read. Whatever comes after another one begins anew."""
         slot = await self._db.fetchrow(SLOT, self._slot)
+        if slot is None or not slot["active"]:
+            self._first_seen = None
         if slot is None:
             raise Unavailable(
                 f"{self._db.service}: there is no replication slot {self._slot}: register its connector"
@@ -99,6 +117,4 @@ class Sweeper:
             raise Unavailable(
                 f"{self._db.service}: nobody reads the replication slot {self._slot}: look at its connector"
             )
-        settled = self._db.clock.now() - LONGEST_TRANSACTION
-        swept = await self._db.execute(SWEEP, slot["confirmed_flush_lsn"], settled, SWEPT_AT_ONCE)
-        return swept != "INSERT 0 0"
+        return slot
