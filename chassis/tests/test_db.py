@@ -9,7 +9,7 @@ from collections import defaultdict
 import asyncpg
 import pytest
 from orderhub_chassis import metrics
-from orderhub_chassis.db import ATTEMPTS
+from orderhub_chassis.db import ATTEMPTS, Database
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.messages import (
     BATCH_BYTES,
@@ -251,6 +251,20 @@ async def test_a_database_that_is_away_is_unavailable_through_every_door(db, sma
         await enter()
     await small_world.database.come_back()
     await enter()
+
+
+@pytest.mark.parametrize("door", ["run", "dry_run", "fetch", "fetchrow", "fetchval", "execute"])
+async def test_what_refuses_the_begin_behind_a_pooler_is_away_and_no_message_is_to_blame(make_database, door):
+    """A pooler lets everybody in and says of its server later: here a setting that the server does not take."""
+    url = await make_database()
+    url += f"{'&' if '?' in url else '?'}pooler=transaction"
+
+    async def work(tx):
+        return await tx.fetchval("select 1")
+
+    async with Database.open(url, service="payments", session={"role": "nobody_there"}) as db:
+        with pytest.raises(Unavailable, match='database is away: role "nobody_there"'):
+            await getattr(db, door)(work if door in ("run", "dry_run") else "select 1")
 
 
 async def test_a_connection_that_breaks_in_a_transaction_is_unavailable_and_leaves_nothing(db, small_world):

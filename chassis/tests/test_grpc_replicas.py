@@ -156,6 +156,7 @@ async def test_with_no_replica_there_a_call_fails_at_once_and_with_one_back_it_i
     ("addresses", "target"),
     [
         ("orders.internal:50051", "orders.internal:50051"),
+        (" orders.internal:50051 ", "orders.internal:50051"),
         ("127.0.0.1:1, 127.0.0.1:2", "ipv4:127.0.0.1:1,127.0.0.1:2"),
         ("[::1]:1,[::1]:2", "ipv6:[::1]:1,[::1]:2"),
     ],

@@ -151,6 +151,31 @@ async def test_a_start_waits_for_the_migrations_of_both_databases_and_says_so(
         assert chassis.readiness.report() == {"start": "not opened yet"}
 
 
+async def test_a_start_whose_database_goes_away_in_the_middle_of_it_waits_for_it(
+    world, make_settings, make_database, eventually
+):
+    bus, port = await make_database(), free_port()
+    settings = await make_settings(
+        ServiceSettings, "orderhub_chassis", database_url=world.database.url, bus=bus, http_port=port
+    )
+    async with AsyncExitStack() as stack:
+        opening = asyncio.ensure_future(
+            stack.enter_async_context(
+                open_chassis("payments", settings, Surroundings(), package="orderhub_chassis")
+            )
+        )
+        await eventually(lambda: _reason(port, "bus"))
+        await world.database.go_away()
+        connection = await asyncpg.connect(bus)
+        await migrate(connection, "orderhub_chassis.bus")
+        await connection.close()
+        reason = await eventually(lambda: _reason(port, "database"))
+        assert world.database.name in reason
+        await world.database.come_back()
+        chassis = await opening
+        assert chassis.readiness.report() == {"start": "not opened yet"}
+
+
 async def _reason(port, part):
     """Why /readyz says that a part is not ready."""
     answer = await asyncio.to_thread(_readyz, port)

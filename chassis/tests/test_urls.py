@@ -100,6 +100,14 @@ def test_one_variable_names_clickhouse_for_every_service_that_wants_it(monkeypat
     assert settings.load(Settings).clickhouse_url.get_secret_value() == "chdb:///var/lib/orderhub/logs"
 
 
+def test_a_home_that_cannot_be_looked_into_has_no_ca(monkeypatch):
+    """As for a container's user with root's home; so long a name is refused for root, too."""
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
+    monkeypatch.setenv("HOME", "/" + "x" * 300)
+    said = refused(monkeypatch, "DATABASE_URL", f"{SERVER}?sslmode=verify-full")
+    assert said.startswith("sslmode=verify-full needs sslrootcert=")
+
+
 MARKS = ["/", "?", "#", "1/2@x", "1?2", "1#2"]
 """What begins with a number looks like a port behind a host."""
 

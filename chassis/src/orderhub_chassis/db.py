@@ -156,7 +156,7 @@ class Database:
         """Commit at the end of the block, with the outbox rows; roll back when it raises."""
         collector = outbox.Collector(self.service, self.clock)
         async with self._acquired() as connection:
-            await connection.execute(self._begin)
+            await self._start(connection)
             try:
                 tx = Transaction(connection, collector)
                 yield tx
@@ -169,6 +169,9 @@ class Database:
                 raise
         if collector:
             self.hints.notify(f"outbox:{self.service}")
+
+    async def _start(self, connection: Any) -> None:
+        await connection.execute(self._begin)
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """`work` in a transaction, run again on a deadlock or serialisation failure: it must be repeatable.
@@ -207,7 +210,7 @@ class Database:
         async def once() -> tuple[T, Sequence[Outgoing]]:
             collector = outbox.Collector(self.service, self.clock)
             async with self._acquired() as connection:
-                await connection.execute(self._begin)
+                await self._start(connection)
                 try:
                     tx = Transaction(connection, collector)
                     result = await work(tx)
@@ -270,19 +273,21 @@ class _Pooled(Database):
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         async with self._acquired() as connection:
-            try:
-                await connection.execute(self._begin)
-            except (
-                asyncpg.PostgresError,
-                *INFRASTRUCTURE,
-            ) as error:  # the pooler is there, its server is not
-                raise self._away(error) from error
+            await self._start(connection)
             try:
                 yield connection
                 await connection.execute("commit")
             except BaseException:
                 await _rollback(connection)
                 raise
+
+    async def _start(self, connection: Any) -> None:
+        """The pooler is there before its server is: whatever is refused at the begin (a login, a database that is
+        missing) is refused for everybody, and no message is to blame."""
+        try:
+            await super()._start(connection)
+        except (asyncpg.PostgresError, *INFRASTRUCTURE) as error:
+            raise self._away(error) from error
 
 
 async def _rollback(connection: Any) -> None:

@@ -210,14 +210,15 @@ async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) 
     settings, readiness = chassis.settings, chassis.readiness
     write_outbox = cdc.write if settings.relay == "cdc" else outbox.write
     url, bus = settings.database_url.get_secret_value(), settings.bus.get_secret_value()
+    where = outages.place(url)
     chassis.db = await starting.until_there(
-        readiness, "database", outages.place(url),
+        readiness, "database", where,
         lambda: chassis.enter(
             _database(url, chassis.name, settings.database_pool_size, around, write_outbox=write_outbox)
         ),
         variable=f"{PREFIX}{chassis.name.upper()}_DATABASE_URL",
     )  # fmt: skip
-    await _compare_clocks(chassis)
+    await starting.until_there(readiness, "database", where, lambda: _compare_clocks(chassis))
     await starting.until_there(
         readiness, "migrations", "", lambda: _require_migrations(chassis.db, MESSAGING, package)
     )
@@ -225,7 +226,8 @@ async def _reach_backends(chassis: Chassis, around: Surroundings, package: str) 
         readiness, "bus", outages.place(bus), lambda: chassis.enter(open_bus(settings, around)),
         variable=f"{PREFIX}BUS",
     )  # fmt: skip
-    await identity.require(chassis.db, identity.name(chassis.bus, settings.relay))
+    name = identity.name(chassis.bus, settings.relay)
+    await starting.until_there(readiness, "database", where, lambda: identity.require(chassis.db, name))
 
 
 def _database(

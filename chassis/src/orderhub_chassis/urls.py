@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -55,11 +54,9 @@ def postgres(url: str) -> None:
 
 
 def _ca_is_known(given: Mapping[str, str]) -> bool:
-    return bool(given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")) or _home_ca().exists()
-
-
-def _home_ca() -> Path:
-    return Path(os.path.expanduser("~/.postgresql/root.crt"))
+    """Of a home that this user may not look into (a container's `HOME=/root`), nothing is known."""
+    home_ca = os.path.expanduser("~/.postgresql/root.crt")
+    return bool(given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")) or os.path.exists(home_ca)
 
 
 def redis(url: str) -> None:

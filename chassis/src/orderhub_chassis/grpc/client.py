@@ -29,7 +29,7 @@ def target(addresses: str) -> str:
     """What gRPC calls the addresses: a name is looked up and may stand for many, several are IP addresses of one kind."""
     several = [address.strip() for address in addresses.split(",")]
     if len(several) == 1:
-        return addresses
+        return several[0]
     return f"{'ipv6' if several[0].startswith('[') else 'ipv4'}:{','.join(several)}"
 
 
