@@ -319,7 +319,11 @@ async def test_a_batch_published_twice_counts_once(settled: Settled) -> None:
         assert await found_by(view, "messages.sent", "messages.skipped") == []
 
 
-async def test_a_running_product_is_blamed_only_for_what_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_product_that_may_run_is_blamed_only_for_what_stays(
+    monkeypatch: pytest.MonkeyPatch, live: bool
+) -> None:
+    """Of one on servers it is not known here."""
     stays, goes = Finding("money.owed", (("order_id", "1"),)), Finding("money.owed", (("order_id", "2"),))
     passes = iter([[stays, goes], [stays, Finding("money.owed", (("order_id", "3"),))]])
 
@@ -328,4 +332,4 @@ async def test_a_running_product_is_blamed_only_for_what_stays(monkeypatch: pyte
 
     monkeypatch.setattr(checking, "one_pass", one_pass)
     monkeypatch.setattr(checking, "PAUSE_SECONDS", 0)
-    assert await checking.confirmed(Reach(str, True)) == [stays]
+    assert await checking.confirmed(Reach(str, live)) == [stays]

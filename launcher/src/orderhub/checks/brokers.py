@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from orderhub_contracts import topics
 from orderhub.checks.model import Confirmed, Row
 
 AT_ONCE: Final = 5000
+LOOK_SECONDS: Final = 0.2
+"""The client waits as long for a batch to become full, also for the last one."""
 PATIENCE_SECONDS: Final = 30.0
 READ: Final = sorted({topic.name for read in topics.READERS.values() for topic in read})
 Place = tuple[str, int]
@@ -90,9 +93,11 @@ class BrokersLog:
             )
             found: dict[tuple[str, Any, int], dict[int, int]] = {}
             unread = {place for place, end in ends.items() if end > 0}
+            patient_until = time.monotonic() + PATIENCE_SECONDS
             while unread:
-                messages = consumer.consume(AT_ONCE, PATIENCE_SECONDS)
-                if not messages:
+                if messages := consumer.consume(AT_ONCE, LOOK_SECONDS):
+                    patient_until = time.monotonic() + PATIENCE_SECONDS
+                elif time.monotonic() > patient_until:
                     raise kafka.KafkaException(kafka.KafkaError(kafka.KafkaError._TIMED_OUT))
                 self._note(messages, ends, unread, found)
         finally:

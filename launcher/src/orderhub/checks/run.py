@@ -1,7 +1,7 @@
 """`orderhub check`: passes over all databases, and what they find.
 
-At rest one pass is the truth. In a running system the databases are read a moment apart while orders move, so a
-difference counts only when the next pass, a few seconds later, sees the very same one.
+The databases are read a moment apart while orders may move, so a difference counts only when the next pass, a few seconds
+later, sees the very same one.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def run(place: home.Home, out: Output, *, only: Sequence[str] = ()) -> Exit:
 
 
 async def confirmed(reach: Reach, *, only: Sequence[str] = ()) -> list[Finding]:
-    """What a pass finds; in a running system, what two passes find."""
+    """What two passes find. Whether a system on servers runs is not known here, so it is taken for one that does."""
     found = await one_pass(reach, only=only)
-    if not found or not reach.live:
+    if not found:
         return found
     await asyncio.sleep(PAUSE_SECONDS)
     again = set(await one_pass(reach, only=sorted({f.check for f in found})))
@@ -79,8 +79,8 @@ async def _snapshot(dsn: str) -> Any:
     """A connection whose every read sees the moment of its first."""
     try:
         connection = await driver.connect(dsn, {})
-    except (OSError, asyncpg.PostgresError) as error:
-        raise Refused(f"the database cannot be reached: {error}") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Refused(f"the database cannot be reached: {error or type(error).__name__}") from error
     await connection.execute("begin isolation level repeatable read read only; set local jit = off; select 1")
     return connection
 
