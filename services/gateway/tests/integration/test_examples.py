@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-from orderhub_gateway import examples
-from orderhub_gateway.examples import EXAMPLES, Example
+from orderhub_gateway.examples import EXAMPLES, Example, things
 
 Stage = Callable[["Scene"], Awaitable[None]]
 DRIFTWOOD = {"title": "Driftwood", "description": "Soaked for a month."}
@@ -19,12 +18,12 @@ class Scene:
 
     def __init__(self, api: Any) -> None:
         self.api = api
-        self.ids: dict[str, str] = {examples.VENDOR: api.vendor_id}
+        self.ids: dict[str, str] = {things.VENDOR: api.vendor_id}
         self.texts: dict[str, str] = {}
 
     async def product(self) -> dict[str, Any]:
         made = await self.api.make_product(sku=f"WOOD-{uuid4().hex[:8]}", **DRIFTWOOD)
-        self.ids[examples.PRODUCT] = made["id"]
+        self.ids[things.PRODUCT] = made["id"]
         self.texts["WOOD-1"] = made["sku"]
         return dict(made)
 
@@ -36,31 +35,31 @@ class Scene:
             stock=0,
             facts={"life_stage": "juvenile", "weaned": True},
         )
-        self.ids[examples.FERRETS] = made["id"]
+        self.ids[things.FERRETS] = made["id"]
         answer = await self.api(
             "POST", f"/v1/products/{made['id']}/animals", json={"identifier": uuid4().hex[:15], "facts": facts},
             headers=await self.api.as_("vendor"),
         )  # fmt: skip
         assert answer.status_code == 201, answer.text
-        self.ids[examples.ANIMAL] = answer.json()["id"]
+        self.ids[things.ANIMAL] = answer.json()["id"]
 
     async def order(self) -> None:
         answer = await self.api.place(await self.product(), headers={"prefer": "wait=30"})
         assert answer.json()["status"] == "CONFIRMED", answer.text
         order = answer.json()
         self.ids |= {
-            examples.ORDER: order["id"],
-            examples.PAYMENT: order["payment"]["id"],
-            examples.DELIVERY: order["delivery"]["id"],
-            examples.CUSTOMER: order["customer_id"],
+            things.ORDER: order["id"],
+            things.PAYMENT: order["payment"]["id"],
+            things.DELIVERY: order["delivery"]["id"],
+            things.CUSTOMER: order["customer_id"],
         }
         sagas = await self.api(
             "GET", f"/v1/admin/sagas?order_id={order['id']}", headers=await self.api.as_("operator")
         )
-        self.ids[examples.RUN] = sagas.json()["items"][0]["run_id"]
+        self.ids[things.RUN] = sagas.json()["items"][0]["run_id"]
 
     async def act(self, action: str, **body: Any) -> None:
-        path = f"/v1/deliveries/{self.ids[examples.DELIVERY]}/{action}"
+        path = f"/v1/deliveries/{self.ids[things.DELIVERY]}/{action}"
         answer = await self.api("POST", path, json=body, headers=await self.api.as_("courier"))
         assert answer.status_code == 200, answer.text
 

@@ -1,0 +1,87 @@
+"""Examples of what operators do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orderhub_gateway.examples.things import (
+    A_SAGA,
+    A_USER_ENTRY,
+    AN_ENTRY,
+    NOTHING,
+    ORDER,
+    RUN,
+    Example,
+    page,
+    problem,
+)
+
+
+def _over(action: str) -> tuple[Example, ...]:
+    """An action on a run that is over."""
+    answer = problem(409, "Conflict", "orders.wrong_saga_state", "the run is over")
+    summary = f"{action.capitalize()}: not when the run is over"
+    return (
+        Example("refused", summary, "operator", 409, answer, {"reason": "looked at it"}, {"run_id": RUN}),
+    )
+
+
+ADMIN: Final[dict[str, tuple[Example, ...]]] = {
+    "releaseOrder": (
+        Example(
+            "refused", "Only from hold", "operator", 409,
+            problem(409, "Conflict", "orders.not_on_hold", "the order is CONFIRMED"), None, {"order_id": ORDER},
+        ),
+    ),
+    "rejectOrder": (
+        Example(
+            "refused", "Only from hold", "operator", 409,
+            problem(409, "Conflict", "orders.not_on_hold", "the order is CONFIRMED"),
+            {"reason": "the papers are missing"}, {"order_id": ORDER},
+        ),
+    ),
+    "listSagas": (
+        Example("of-order", "Of an order", "operator", 200, page(A_SAGA), None, {"order_id": ORDER}),
+    ),
+    "getSaga": (Example("run", "A run", "operator", 200, A_SAGA, None, {"run_id": RUN}),),
+    "retrySaga": _over("retry"),
+    "compensateSaga": _over("compensate"),
+    "skipSaga": _over("skip"),
+    "forceSaga": _over("force"),
+    "listDeadLetters": (
+        Example(
+            "open", "What waits for a person", "operator", 200, {"items": [], "next_cursor": None}, None,
+            {"status": "dead"},
+        ),
+    ),
+    "getDeadLetter": (
+        Example(
+            "unknown", "No service has it", "operator", 404,
+            problem(404, "Not Found", "dead_letters.not_found", "there is no such dead letter"),
+            None, {"dead_letter_id": NOTHING},
+        ),
+    ),
+    "replayDeadLetter": (
+        Example(
+            "refused", "No service has it", "operator", 404,
+            problem(404, "Not Found", "dead_letters.not_found", "there is no such dead letter"),
+            {"dry_run": True}, {"dead_letter_id": NOTHING},
+        ),
+    ),
+    "listLedger": (
+        Example("of-order", "Of an order", "operator", 200, page(AN_ENTRY), None, {"order_id": ORDER}),
+    ),
+    "reconcile": (
+        Example("clean", "Everything agrees", "operator", 200, {"payments_checked": 1, "differences": []}),
+    ),
+    "listUsers": (
+        Example("couriers", "All couriers", "operator", 200, page(A_USER_ENTRY), None, {"role": "courier"}),
+    ),
+    "createUser": (
+        Example(
+            "courier", "A courier", "operator", 201,
+            {**A_USER_ENTRY, "roles": ["courier"], "email_verified": True},
+            {"email": "courier@example.org", "password": "a long password", "roles": ["courier"], "name": "Linus"},
+        ),
+    ),
+}  # fmt: skip
