@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from aiohttp import web
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
-from joserfc.jws import JWSRegistry
+from joserfc.jwk import RSAKey
 from orderhub_auth.app import build as build_auth
 from orderhub_auth.settings import Settings as AuthSettings
 from orderhub_chassis.calls import Call, Caller, InternalTokens, service_caller
 from orderhub_chassis.clock import ManualClock, SystemClock
+from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.grpc import client as grpc_client
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.service import Surroundings
@@ -30,8 +28,14 @@ from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.common.v1 import common_pb2
 from orderhub_contracts.inventory.v1 import inventory_pb2
 from orderhub_contracts.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from orderhub_gateway import verifier
 from orderhub_gateway.app import build as build_gateway
+from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings as GatewaySettings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from idp import OWN, Gate, Idp, parsed, rsa_key, truth
 
 NOBODY = "127.0.0.1:9"
 PASSWORD = "a password for tests"
@@ -39,89 +43,6 @@ WEBHOOK_SECRET = "whsec_of_the_tests_only"
 OPERATOR = Call(caller=Caller("0198c0de-0000-7000-8000-0000000000aa", frozenset({"operator"})))
 PEERS = ("auth", "inventory", "orders", "payments", "delivery")
 numbers = count(1)
-
-
-@cache
-def rsa_key() -> RSAKey:
-    """Making one takes a while."""
-    return RSAKey.generate_key(2048, private=True)
-
-
-def ec_key() -> ECKey:
-    return ECKey.generate_key("P-256", private=True)
-
-
-class Idp:
-    """An issuer of its own: a real HTTP server with discovery and a JWKS, and the keys that sign its tokens."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.clock: Any = SystemClock()
-        self.keys: list[Any] = [ec_key()]
-        self.asked = {"discovery": 0, "jwks": 0}
-        self.status = 200
-        self.jwks: bytes | None = None
-        self.metadata: dict[str, Any] = {}
-        self.location = ""
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    def settings(self, **over: Any) -> dict[str, Any]:
-        """As in ORDERHUB_OIDC_ISSUERS."""
-        return {
-            "issuer": self.url, "audience": "orderhub", "roles_claim": "realm_access.roles",
-            "role_map": {"customer": "customer", "staff": "operator", "seller": "vendor"}, "vendor_claim": "vendor_id",
-            **over,
-        }  # fmt: skip
-
-    def claims(self, **over: Any) -> dict[str, Any]:
-        """Of a good token of Keycloak's kind. A claim that is given as None is left out."""
-        now = int(self.clock.now().timestamp())
-        claims = {
-            "iss": self.url, "aud": ["account", "orderhub"], "sub": "0198c0de-0000-7000-8000-000000000001",
-            "typ": "Bearer", "iat": now, "exp": now + 300, "realm_access": {"roles": ["customer", "offline_access"]},
-            "email": "ada@example.org", "email_verified": True, "name": "Ada", **over,
-        }  # fmt: skip
-        return {name: value for name, value in claims.items() if value is not None}
-
-    def token(self, key: Any = None, head: dict[str, Any] | None = None, **over: Any) -> str:
-        key = key or self.keys[-1]
-        alg = "RS256" if isinstance(key, RSAKey) else "ES256"
-        header = {"alg": alg, "typ": "JWT", "kid": key.thumbprint(), **(head or {})}
-        anything = JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
-        return jwt.encode(header, self.claims(**over), key, registry=anything)
-
-    def published(self) -> list[dict[str, Any]]:
-        return [{**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig"} for key in self.keys]
-
-    async def _discovery(self, request: web.Request) -> web.Response:
-        self.asked["discovery"] += 1
-        return web.json_response({"issuer": self.url, "jwks_uri": f"{self.url}/certs", **self.metadata})
-
-    async def _certs(self, request: web.Request) -> web.StreamResponse:
-        self.asked["jwks"] += 1
-        await self.gate.wait()
-        if self.location:
-            raise web.HTTPFound(self.location)
-        if self.jwks is not None:
-            return web.Response(status=self.status, body=self.jwks)
-        return web.json_response({"keys": self.published()}, status=self.status)
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Idp]:
-        app = web.Application()
-        app.router.add_get("/realms/shop/.well-known/openid-configuration", self._discovery)
-        app.router.add_get("/realms/shop/certs", self._certs)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/realms/shop"
-            yield self
-        finally:
-            self.gate.set()
-            await runner.cleanup()
 
 
 @pytest.fixture
@@ -140,6 +61,30 @@ def rsa() -> RSAKey:
 async def idp(make_idp: Any) -> Idp:
     made: Idp = await make_idp()
     return made
+
+
+@pytest.fixture
+async def open_gate(eventually: Any) -> AsyncIterator[Callable[..., Awaitable[Gate]]]:
+    """`await open_gate(idp.settings(…), …)`: a verifier that believes these, its first keys in hand where they serve."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(*issuers: dict[str, Any], own: Any = None, fetched: bool = True) -> Gate:
+            clock, readiness = ManualClock(), GatedReadiness(None)
+            settings: Any = type(
+                "Given", (), {"public_url": OWN, "audience": "orderhub-api", "oidc_issuers": parsed(issuers)}
+            )
+
+            async def nobody() -> str:
+                raise Unavailable("auth is not here")
+
+            opening = verifier.opened(settings, clock, own or nobody, readiness)
+            access = await stack.enter_async_context(opening)
+            if fetched:
+                keys = [access._trusted[one["issuer"]].keys for one in issuers]
+                await eventually(lambda: truth(all(one.good_for > 0 for one in keys)))
+            return Gate(access, clock, readiness)
+
+        yield open_one
 
 
 @pytest.fixture

@@ -106,10 +106,17 @@ class VendorMissing(Forbidden):
 
 
 class IssuerAway(Unavailable):
-    """`detail` says why an issuer's keys cannot be had, for the log and /readyz; clients are told WORDS."""
+    """`detail` says why an issuer's keys cannot be had, for the log and /readyz, and `mend` what to do, for `doctor`.
+
+    Clients are told WORDS.
+    """
 
     code = "auth.issuer_unavailable"
     WORDS = "the keys of the access token's issuer cannot be had right now"
+
+    def __init__(self, detail: str, mend: str) -> None:
+        super().__init__(detail)
+        self.mend = mend
 
 
 class LimitReached(RateLimited):

@@ -204,9 +204,12 @@ def public_keys(text: str | bytes) -> dict[str, list[Key]]:
         entries = msgspec.json.decode(text)["keys"]
         found = [key for entry in entries if (key := _key(entry))]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
-        raise IssuerAway("its answer is no JWKS") from error
+        raise IssuerAway("its answer is no JWKS", "see what is at its jwks_url or jwks_uri") from error
     if not found:
-        raise IssuerAway("its JWKS has no key to check tokens with")
+        raise IssuerAway(
+            "its JWKS has no key to check tokens with",
+            f"let it sign with an RSA key of {SMALLEST_RSA} bits or more, or an EC key, that has a kid",
+        )
     by_id: dict[str, list[Key]] = {}
     for key in found:
         by_id.setdefault(key.kid, []).append(key)
