@@ -28,7 +28,7 @@ from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from orderhub import connections, direct, environment, home, settings, topology
+from orderhub import connections, direct, environment, home, issuers, settings, topology
 from orderhub.exits import Refused
 
 SECONDS: Final = 5.0
@@ -126,8 +126,6 @@ def _ping(url: str) -> str:
 PAGES: Final[Mapping[str, str]] = {
     "ORDERHUB_PAYMENTS_SIMULATOR_URL": "/livez",
     "ORDERHUB_PAYMENTS_STRIPE_URL": "/",
-    "ORDERHUB_OIDC_ISSUERS": "/.well-known/openid-configuration",
-    "ORDERHUB_GATEWAY_OIDC_ISSUERS": "/.well-known/openid-configuration",
 }
 """Variable → what to ask below each URL in it. A refusal is an answer too: somebody is there."""
 CLICKHOUSE: Final = "ORDERHUB_CLICKHOUSE_URL"
@@ -333,7 +331,7 @@ async def _broker(broker: str) -> Diagnosis:
 
 
 async def pages(found: Targets) -> AsyncIterator[Diagnosis]:
-    """Card provider, ClickHouse, identity providers: an answer below 500 is one."""
+    """Card provider, ClickHouse: an answer below 500 is one."""
     for variable, url in found.pages:
         yield Diagnosis(variable, *await asyncio.to_thread(_answered, url))
 
@@ -347,8 +345,6 @@ def _answered(url: str) -> tuple[str, str]:
         return "", f"{where}: {outages.explain(reason if isinstance(reason, Exception) else error).words}"
     if status >= 500:
         return "", f"{where}: answers {status}: look into its log"
-    if url.endswith(PAGES["ORDERHUB_OIDC_ISSUERS"]) and status != 200:
-        return "", f"{where}: answers {status}: the issuer's URL is not that of its realm"
     return f"{where} answers", ""
 
 
@@ -370,6 +366,14 @@ def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
+# --- identity providers ---
+
+
+async def of_issuers(found: Targets) -> AsyncIterator[Diagnosis]:
+    for one in issuers.configured(found.given):
+        yield Diagnosis(f"issuer {one.issuer}", *await issuers.judged(one))
+
+
 # --- all ---
 
 REFUSES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -378,6 +382,7 @@ BACKENDS: Final[tuple[Callable[[Targets], AsyncIterator[Diagnosis]], ...]] = (
     of_redis,
     kafka,
     pages,
+    of_issuers,
 )
 
 
