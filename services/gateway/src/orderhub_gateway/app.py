@@ -16,6 +16,7 @@ from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings
+from orderhub_chassis.telemetry import log
 from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing, verifier
@@ -72,11 +73,17 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
 @asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
+    task.add_done_callback(_tell_of_its_end)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log("gateway").error("gateway.task_died", exc_info=error)
 
 
 async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:

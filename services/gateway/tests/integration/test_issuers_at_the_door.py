@@ -96,3 +96,13 @@ async def test_customers_and_vendors_of_another_issuer_do_business(
     assert [(await whole("GET", path, headers=who)).status_code for who in strangers] == [404, 404, 404]
     paid = await whole("GET", f"/v1/payments?order_id={placed.json()['id']}", headers=ada)
     assert [payment["status"] for payment in paid.json()["items"]] == ["CAPTURED"]
+
+
+async def test_who_sends_two_tokens_is_one_person(idp: Any, open_gateway: Any) -> None:
+    api = await open_gateway(oidc_issuers=[idp.settings()])
+    tokens = [idp.token(), await api.token("customer")]
+    for pair in (tokens, tokens[::-1]):
+        shown = await api("GET", "/v1/auth/me", headers=[("authorization", f"Bearer {one}") for one in pair])
+        assert shown.status_code == 200, shown.text
+        is_theirs = shown.json()["id"] == principal_id(idp.url, idp.claims()["sub"])
+        assert (shown.json()["issuer"] == idp.url) is is_theirs, shown.json()

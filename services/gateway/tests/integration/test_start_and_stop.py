@@ -6,6 +6,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
+import pytest
+import structlog
+from orderhub_chassis import steady
 from orderhub_chassis.service import Surroundings
 from orderhub_gateway.app import Service, build
 from orderhub_gateway.settings import Settings
@@ -42,6 +45,24 @@ async def test_it_serves_while_redis_is_away_and_readyz_says_what_is_missing(eve
         assert reason.startswith(f"{NOBODY}/0: nobody listens there")
         assert SECRET not in reason
         assert (await http.get("/ping")).status_code == 200
+
+
+async def test_what_runs_beside_the_serving_does_not_die_in_silence(
+    redis_url: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(clock: Any, ask: Any) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(steady, "compare", broken)
+    with structlog.testing.capture_logs() as logs:
+        async with AsyncExitStack() as stack:
+            _, http = await opened(stack, redis_url)
+
+            async def told() -> bool:
+                return any(line["event"] == "gateway.task_died" for line in logs)
+
+            await eventually(told)
+            assert (await http.get("/ping")).status_code == 200
 
 
 async def test_it_is_ready_as_soon_as_redis_answers(redis_url: str, eventually: Any) -> None:
