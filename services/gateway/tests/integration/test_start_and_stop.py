@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -79,10 +80,17 @@ async def test_while_it_drains_it_answers_and_lets_kept_connections_go(
     redis_url: str, eventually: Any
 ) -> None:
     async with AsyncExitStack() as stack:
-        service, http = await opened(stack, redis_url)
+        service, http = await opened(stack, redis_url, drain_delay=3600)
         assert "connection" not in (await http.get("/ping")).headers
-        await service.drain()
+        draining = asyncio.create_task(service.drain())
+
+        async def leaves() -> bool:
+            return service.readiness.draining
+
+        await eventually(leaves)
         answer = await http.get("/ping")
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         report = await http.get("/readyz")
         assert (report.status_code, report.json()["reasons"]["stop"]) == (503, "it is about to stop")
+        assert not draining.done(), "the doors would close before anybody could know"
+        draining.cancel()
