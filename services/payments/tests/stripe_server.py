@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ DECLINES = {
     "pm_card_authenticationRequiredOffSession": ("authentication_required", "authentication_required"),
 }
 STATES = {"pm_needs_action": "requires_action", "pm_processing": "processing"}
+ROUTES = re.compile(r"/v1/(payment_intents(/[^/]+(/capture|/cancel)?)?|refunds(/[^/]+)?)")
 
 
 def sign(body: bytes, at: float, *secrets: str) -> str:
@@ -43,12 +45,13 @@ def event(id: str, type: str, about: dict[str, Any]) -> bytes:
 @dataclass
 class Failure:
     """`how`: status (nothing is done, that is answered), saved (the same, and kept under the key), hang, reset or half
-    (it is done, and the answer is late, lost or cut)."""
+    (it is done, and the answer is late, lost or cut), raw (it is done, and `body` is answered)."""
 
     how: str
     status: int = 500
     code: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass
@@ -66,6 +69,9 @@ class StripeServer:
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     refund_status: str = "succeeded"
     versions: set[str] = field(default_factory=set)
+    speaks: str = "2026-08-26.dahlia"
+    may_not_read: str = ""
+    """The end of a path that the API key has no permission for."""
     indexed: bool = True
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -82,6 +88,15 @@ class StripeServer:
         self.versions.add(request.headers.get("Stripe-Version", ""))
         if request.headers.get("Authorization") != f"Bearer {API_KEY}":
             return web.json_response(refusal("invalid_request_error", "", "Invalid API Key"), status=401)
+        if (version := request.headers.get("Stripe-Version")) != self.speaks:
+            words = f"Invalid Stripe API version: {version}"
+            return web.json_response(refusal("invalid_request_error", "", words), status=400)
+        if not ROUTES.fullmatch(path):
+            words = f"Unrecognized request URL ({request.method}: {path})"
+            return web.json_response(refusal("invalid_request_error", "", words), status=404)
+        if self.may_not_read and path.endswith(self.may_not_read):
+            words = "The provided key does not have the required permissions for this endpoint"
+            return web.json_response(refusal("invalid_request_error", "", words), status=403)
         if request.method == "GET":
             status, body = self.look(path, dict(request.query))
             return web.json_response(body, status=status)
@@ -138,6 +153,8 @@ class StripeServer:
             head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
             request.transport.write(head.encode() + text[: len(text) // 2])  # type: ignore[attr-defined]
             request.transport.close()
+        if failure and how == "raw":
+            return web.Response(status=failure.status, body=failure.body, headers=failure.headers)
         headers = {"Idempotent-Replayed": "true"} if repeated else {}
         return web.json_response(body, status=status, headers=headers)
 

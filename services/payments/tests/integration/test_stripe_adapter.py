@@ -30,6 +30,7 @@ from orderhub_payments.model import (
     Void,
     Voided,
 )
+from prometheus_client import REGISTRY
 from stripe_server import API_KEY, StripeServer, running
 
 CLOCK = ManualClock()
@@ -202,9 +203,7 @@ async def test_what_stripe_will_never_do_is_rejected(one: Stripe, operation: Ope
     assert await ask(one, operation) == Rejected(code)
 
 
-async def test_a_wrong_request_is_rejected_and_loud(
-    one: Stripe, server: StripeServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_wrong_request_is_rejected_and_loud(one: Stripe, server: StripeServer) -> None:
     server.fail("/payment_intents", "status", status=400, code="parameter_unknown")
     before = refusals()
     assert await ask(one, authorizing()) == Rejected("parameter_unknown")
@@ -212,9 +211,8 @@ async def test_a_wrong_request_is_rejected_and_loud(
 
 
 def refusals() -> float:
-    from orderhub_payments.metrics import REFUSALS
-
-    return float(REFUSALS.labels("stripe")._value.get())
+    labels = {"provider": "stripe"}
+    return REGISTRY.get_sample_value("orderhub_payments_provider_refusals_total", labels) or 0
 
 
 async def test_more_than_is_left_cannot_be_paid_back(one: Stripe) -> None:
@@ -237,10 +235,10 @@ async def test_a_part_that_somebody_captured_at_stripe_is_at_odds(one: Stripe, s
 async def test_an_answer_that_was_lost_is_unknown_and_the_same_key_tells(
     server: StripeServer, path: str, how: str
 ) -> None:
-    async with adapter(server, seconds=0.5 if how == "hang" else SECONDS) as one:
+    async with adapter(server) as one, adapter(server, seconds=0.5) as hasty:
         steps = await prepared(one, server, path)
         server.fail(path, how)
-        lost = await ask(one, steps(Asked()))
+        lost = await ask(hasty if how == "hang" else one, steps(Asked()))
         assert isinstance(lost, Unknown), lost
         assert lost.away
         assert isinstance(await ask(one, steps(AGAIN)), Authorized | Captured | Voided | Refunded)
@@ -291,6 +289,57 @@ async def test_what_is_not_definite_is_asked_again(
     server.fail(path, "status", status=status, code=code, headers=headers)
     assert await ask(one, steps(Asked())) == result
     assert isinstance(await ask(one, steps(AGAIN)), Authorized | Captured | Voided | Refunded)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "result"),
+    [
+        (200, {}, b'{"id": "\xff"}', Unknown("unreadable answer of Stripe: ")),
+        (400, {}, b'{"error": {"code": "\xff"}}', Unknown("Stripe answered 400, unreadable: ")),
+        (424, {}, b'{"error": {"type": "api_error"}}', Unknown("Stripe answered 424 api_error")),
+        (429, {"Retry-After": "7"}, b"<html>", Transient("rate_limit", wait=7.0)),
+        (429, {"Retry-After": "nan"}, b'{"error": {"code": "rate_limit"}}', Transient("rate_limit")),
+    ],
+)
+async def test_what_is_no_answer_of_stripes_costs_no_other_its_own(
+    one: Stripe, server: StripeServer, status: int, headers: dict[str, str], body: bytes, result: Result
+) -> None:
+    server.fail("/payment_intents", "raw", status=status, headers=headers, body=body)
+    results = await one.execute([authorizing(key=f"k{n}", payment_id=f"p{n}") for n in range(3)])
+    (other,) = [found for found in results if not isinstance(found, Authorized)]
+    assert isinstance(other, Transient | Unknown)
+    assert type(other) is type(result)
+    assert other.reason.startswith(result.reason)
+    assert getattr(other, "wait", 0) == getattr(result, "wait", 0)
+
+
+async def asked_in_vain(one: Stripe, words: str) -> None:
+    """Nothing is given up, since it is a setting that is wrong."""
+    before = refusals()
+    operations = (authorizing(), capturing("pi_1"), Void("v", "pi_1"), paying_back("pi_1"))
+    for operation in operations:
+        result = await ask(one, operation)
+        assert isinstance(result, Transient), result
+        assert result.away
+        assert words in result.reason
+    assert refusals() == before + len(operations)
+    with pytest.raises(Unavailable, match=words):
+        await one.find("pi_1")
+    with pytest.raises(Unavailable, match=words):
+        [page async for page in one.listing(CLOCK.now())]
+
+
+async def test_an_address_where_stripes_api_is_not_gives_no_payment_up(server: StripeServer) -> None:
+    server.url += "/v1"
+    async with adapter(server) as one:
+        await asked_in_vain(one, "ORDERHUB_PAYMENTS_STRIPE_URL")
+
+
+async def test_a_version_that_stripe_does_not_speak_gives_no_payment_up(
+    one: Stripe, server: StripeServer
+) -> None:
+    server.speaks = "2031-01-01.elder"
+    await asked_in_vain(one, f"does not speak {VERSION}")
 
 
 async def test_nobody_there_is_transient() -> None:

@@ -49,12 +49,17 @@ KEYS_KEPT: Final = timedelta(hours=20)
 """Stripe keeps a key for 24 hours at least; the rest is for clocks that differ."""
 INDEXED: Final = timedelta(hours=1)
 """After this a search finds what was made; Stripe says under a minute, and longer in an outage."""
-LONGEST_WAIT: Final = 60.0
+LONGEST_WAIT: Final = 60
 NOT_NOW: Final = frozenset({"lock_timeout", "rate_limit"})
 """Codes by which Stripe says that this attempt had no effect."""
+DEFINITE: Final = frozenset({400, 402, 404})
+"""What else there is says nothing final: 409 and 424, servers' faults, whatever stands between us and Stripe."""
+WRONG_VERSION: Final = "Invalid Stripe API version"
+"""The begin of the words, since this error has no code of its own."""
 AMOUNTS: Final = frozenset({"amount_too_large", "amount_too_small", "invalid_charge_amount"})
 OPEN: Final = frozenset({"requires_action", "requires_payment_method", "requires_confirmation"})
 """A PaymentIntent that waits for its customer, who is not there."""
+MISSING: Final = "resource_missing"
 UNEXPECTED_STATE: Final = "payment_intent_unexpected_state"
 
 
@@ -126,7 +131,7 @@ class _NotDefinite(Exception):
         self.result = result
 
 
-class _Missing(Exception):
+class _Missing(_NotDefinite):
     """Stripe has nothing of this id."""
 
 
@@ -172,10 +177,9 @@ class Stripe:
 
     async def _look(self, path: str, asked: Form, kind: type[T]) -> T:
         try:
-            answer = await self._send("GET", path, asked)
-            if answer.status == 404:
-                raise _Missing
-            return _read(_succeeded(answer), kind)
+            return _read(_succeeded(await self._send("GET", path, asked)), kind)
+        except _Missing:
+            raise
         except _NotDefinite as error:
             raise Unavailable(f"Stripe: {error}") from error
 
@@ -228,7 +232,7 @@ class Stripe:
         if error.type == "card_error":
             ref = error.payment_intent.id if error.payment_intent else ""
             return Declined(ref, error.decline_code or error.code or "declined")
-        if error.code == "resource_missing" and error.param == "payment_method":
+        if error.code == MISSING and error.param == "payment_method":
             return Rejected("unknown_token")
         if error.code in AMOUNTS:
             return Rejected("invalid_amount")
@@ -441,7 +445,8 @@ def _succeeded(answer: _Answer) -> _Answer:
     """Raises _NotDefinite for whatever is not 200: this was a look, which changes nothing."""
     if answer.status != 200:
         error = _refusal(answer)
-        raise _NotDefinite(Unknown(f"a look at Stripe was answered with {answer.status} {error.word}"))
+        kind = _Missing if error.code == MISSING else _NotDefinite
+        raise kind(Unknown(f"a look at Stripe was answered with {answer.status} {error.word}"))
     return answer
 
 
@@ -449,25 +454,36 @@ def _refusal(answer: _Answer) -> _Error:
     """The definite error of an answer that is not 200. Raises _NotDefinite for every other."""
     status = answer.status
     if status in (401, 403):
-        metrics.REFUSALS.labels("stripe").inc()
-        raise _NotDefinite(Transient(f"Stripe refuses our API key ({status})", away=True))
+        raise _misconfigured(f"Stripe refuses our API key ({status})")
     if status >= 500:
         raise _NotDefinite(Unknown(f"Stripe answered {status}", away=status in (502, 503, 504)))
     try:
         error = msgspec.json.decode(answer.body, type=_Failed).error
-    except msgspec.DecodeError as broken:
+    except ValueError as broken:
+        if status == 429:
+            raise _NotDefinite(Transient("rate_limit", wait=answer.wait)) from broken
         raise _NotDefinite(Unknown(f"Stripe answered {status}, unreadable: {broken}")) from broken
     if status == 429 or error.code in NOT_NOW:
         raise _NotDefinite(Transient(error.code or "rate_limit", wait=answer.wait))
-    if not 400 <= status < 500 or status in (408, 409):
+    if status not in DEFINITE:
         raise _NotDefinite(Unknown(f"Stripe answered {status} {error.word}"))
+    if status == 404 and error.code != MISSING:
+        raise _misconfigured("Stripe has no such address (404): look at ORDERHUB_PAYMENTS_STRIPE_URL")
+    if (error.message or "").startswith(WRONG_VERSION):
+        raise _misconfigured(f"Stripe does not speak {VERSION}: another release of OrderHub is needed")
     return error
+
+
+def _misconfigured(reason: str) -> _NotDefinite:
+    """The payment is not to blame: it waits until somebody has mended what is."""
+    metrics.REFUSALS.labels("stripe").inc()
+    return _NotDefinite(Transient(reason, away=True))
 
 
 def _check_known(error: _Error) -> None:
     """What Stripe gave us an id for is there: a key that does not see it is another account's or mode's, and to give
     the payment up for that would be wrong."""
-    if error.code == "resource_missing":
+    if error.code == MISSING:
         metrics.REFUSALS.labels("stripe").inc()
         log("stripe").error("stripe.not_its_account", reason=error.message)
         raise _NotDefinite(Transient("this API key's account does not know the payment: is it another's?"))
@@ -498,14 +514,14 @@ def _why_closed(intent: _Intent) -> str:
 def _read(answer: _Answer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise _NotDefinite(Unknown(f"unreadable answer of Stripe: {error}")) from error
 
 
 def _wait(headers: Mapping[str, str]) -> float:
-    """Seconds of Retry-After, a minute at most; 0 without."""
+    """Whole seconds of Retry-After, a minute at most; 0 without, and for a date."""
     try:
-        return min(max(float(headers.get("Retry-After", "0")), 0.0), LONGEST_WAIT)
+        return min(max(int(headers.get("Retry-After", "0")), 0), LONGEST_WAIT)
     except ValueError:
         return 0.0
 
