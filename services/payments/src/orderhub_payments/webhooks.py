@@ -131,7 +131,7 @@ def _hint(body: bytes) -> Hint | None:
         if kind.type not in TELLING:
             return None
         event = msgspec.json.decode(body, type=_Event)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise EventMalformed(f"the body is no event of Stripe: {error}") from error
     about = event.data.object
     ref = about.id if about.object == "payment_intent" else about.payment_intent

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from orderhub_chassis.clock import SystemClock
+from orderhub_chassis.errors import Unavailable
 from orderhub_payments.clients.simulator import Simulator, simulator
 from orderhub_payments.model import (
     Authorize,
@@ -58,7 +60,7 @@ def saying(status: int, body: bytes) -> Handler:
 async def _request(reader: asyncio.StreamReader) -> None:
     """The whole of it: what follows comes after the provider has all that it needs to act."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+    await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0] or 0))
 
 
 def slots(*found: tuple[int, dict[str, Any]]) -> bytes:
@@ -144,15 +146,26 @@ async def test_an_answer_that_does_not_say_what_was_asked_is_never_taken_for_def
         b"",
         b"<html>",
         b'{"results": 1}',
+        b'{"results": [{"http_status": 200, "body": {"id": "\xff"}}]}',
         slots(),
         slots((200, body("captured")), (200, body("captured"))),
     ],
-    ids=["empty", "html", "no-list", "too-few", "too-many"],
+    ids=["empty", "html", "no-list", "no-text", "too-few", "too-many"],
 )
 async def test_an_answer_that_cannot_be_read_leaves_every_operation_unknown(said: bytes) -> None:
     async with provider(saying(200, said)) as adapter:
         results = await adapter.execute([CAPTURE, VOID, REFUND])
     assert [(type(r), r.away) for r in results if isinstance(r, Unknown)] == [(Unknown, False)] * 3
+
+
+@pytest.mark.parametrize("said", [b"", b"<html>", b'{"items": 1}', b'{"id": "\xff"}', b'{"items": ["\xff"]}'])
+async def test_a_look_that_cannot_be_read_is_unavailable(said: bytes) -> None:
+    async with provider(saying(200, said)) as adapter:
+        with pytest.raises(Unavailable, match="unreadable"):
+            [page async for page in adapter.listing(SystemClock().now())]
+    async with provider(saying(200, said.replace(b"items", b"id"))) as adapter:
+        with pytest.raises(Unavailable, match="unreadable"):
+            await adapter.find("ref")
 
 
 @pytest.mark.parametrize("status", [301, 404, 413, 429, 500, 502, 503])

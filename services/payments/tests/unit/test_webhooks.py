@@ -141,6 +141,7 @@ BROKEN = [
     b'{"id": "evt", "type": "charge.refunded"}',
     b'{"id": "evt", "type": "charge.refunded", "data": {"object": []}}',
     b"\xff\xfe",
+    b'{"id": "\xff", "type": "charge.refunded"}',
     event("evt\0", "charge.refunded", {"payment_intent": "pi_1"}),
     event("evt" * 100, "charge.refunded", {"payment_intent": "pi_1"}),
     event("", "charge.refunded", {"payment_intent": "pi_1"}),

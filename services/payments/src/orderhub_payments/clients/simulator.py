@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
@@ -70,6 +70,7 @@ class _Page(msgspec.Struct):
 RESULTS: Final = msgspec.json.Decoder(_Results)
 LISTING: Final = msgspec.json.Decoder(_Page)
 BODY: Final = msgspec.json.Decoder(_Body)
+T = TypeVar("T")
 
 
 class Simulator:
@@ -98,22 +99,24 @@ class Simulator:
         cursor = ""
         while True:
             parameters = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
-            page = LISTING.decode(await self._get("/v1/authorizations", parameters))
+            page = await self._look("/v1/authorizations", parameters, LISTING)
             yield [_record(item) for item in page.items]
             if not page.next_cursor:
                 return
             cursor = page.next_cursor
 
     async def find(self, ref: str) -> ProviderRecord | None:
-        body = BODY.decode(await self._get(f"/v1/authorizations/{ref}", {}))
+        body = await self._look(f"/v1/authorizations/{ref}", {}, BODY)
         return None if body.error else _record(body)
 
-    async def _get(self, path: str, parameters: dict[str, str]) -> bytes:
+    async def _look(self, path: str, parameters: dict[str, str], shape: msgspec.json.Decoder[T]) -> T:
         try:
             async with self._session.get(f"{self._url}{path}", params=parameters) as response:
                 if response.status not in (200, 404):
                     raise Unavailable(f"the provider answered {response.status} to GET {path}")
-                return await response.read()
+                return shape.decode(await response.read())
+        except ValueError as error:
+            raise Unavailable(f"unreadable answer of the provider to GET {path}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the provider cannot be reached: {error}") from error
 
@@ -150,7 +153,7 @@ def _results(operations: Sequence[Operation], status: int, answer: bytes) -> lis
         return [Unknown(f"the provider answered {status}", away=True)] * len(operations)
     try:
         slots = RESULTS.decode(answer).results
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         return [Unknown(f"unreadable answer: {error}")] * len(operations)
     if len(slots) != len(operations):
         return [Unknown(f"{len(slots)} answers to {len(operations)} operations")] * len(operations)
