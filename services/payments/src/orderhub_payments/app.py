@@ -45,7 +45,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         await chassis.enter(_closing(worker))
         await chassis.every(settings.poll, "intents", worker.claim, wake=WAKE)
         await chassis.every(timedelta(seconds=5), "intent-gauges", lambda: _observe(chassis))
-        if settings.stripe_api_key:
+        if settings.webhook_secrets:
             await chassis.every(settings.poll, "webhooks", hints.look, wake=HINTED)
         await chassis.every(PRUNING, "webhooks-pruning", hints.prune)
         await chassis.consume(consumer(worker, providers.chosen))

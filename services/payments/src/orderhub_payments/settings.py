@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from orderhub_chassis.settings import HttpUrl, ServiceSettings
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
+
+LEAST_SECRET: Final = 16
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    """What was read from a file may end in a line break, with which no request could be sent."""
+    if not value.get_secret_value().isprintable():
+        raise ValueError("must be one line of printable characters")
+    return value
+
+
+ApiKey = Annotated[SecretStr, Field(min_length=LEAST_SECRET), AfterValidator(_one_line)]
 
 
 class Settings(ServiceSettings):
@@ -21,32 +33,31 @@ class Settings(ServiceSettings):
     simulator_url: HttpUrl | None = Field(
         None, description="Where the card provider's simulator listens; required with provider=simulator."
     )
-    simulator_api_key: SecretStr | None = Field(
+    simulator_api_key: ApiKey | None = Field(
         None,
-        min_length=16,
         description="The simulator's API key (ORDERHUB_SIMULATOR_API_KEY stands in); required with"
         " provider=simulator.",
     )
-    stripe_api_key: SecretStr | None = Field(
+    stripe_api_key: ApiKey | None = Field(
         None,
-        min_length=16,
         description="Stripe's secret or restricted API key; required with provider=stripe, and for as long as"
         " payments of Stripe are open.",
     )
     stripe_webhook_secret: SecretStr | None = Field(
         None,
-        min_length=16,
+        min_length=LEAST_SECRET,
         description="Signing secret of the webhook endpoint (whsec_…); several, separated by commas, while it is"
         " rotated; required with stripe_api_key.",
     )
     stripe_url: HttpUrl = Field("https://api.stripe.com", description="Where Stripe's API is.")
     stripe_timeout: timedelta = Field(
         timedelta(seconds=15),
+        gt=timedelta(0),
         description="Time for one batch of questions to Stripe; with Stripe, leases are longer by as much.",
     )
     stripe_parallel: int = Field(20, ge=1, le=100, description="Most requests to Stripe under way at once.")
     provider_timeout: timedelta = Field(
-        timedelta(seconds=4), description="Time for one batch of questions to the provider."
+        timedelta(seconds=4), gt=timedelta(0), description="Time for one batch of questions to the provider."
     )
     lease: timedelta = Field(
         timedelta(seconds=10),
@@ -103,9 +114,16 @@ class Settings(ServiceSettings):
         return self
 
     @model_validator(mode="after")
-    def _webhook_secrets_are_no_blanks(self) -> Settings:
-        if self.stripe_webhook_secret and not all(map(bool, self.webhook_secrets)):
+    def _every_webhook_secret_is_one(self) -> Settings:
+        """Whoever guesses the shortest of them may speak for Stripe."""
+        shortest = min(map(len, self.webhook_secrets), default=LEAST_SECRET)
+        if shortest == 0:
             raise ValueError("ORDERHUB_PAYMENTS_STRIPE_WEBHOOK_SECRET: a secret of the list is empty")
+        if shortest < LEAST_SECRET:
+            raise ValueError(
+                "ORDERHUB_PAYMENTS_STRIPE_WEBHOOK_SECRET: each secret of the list must have at least"
+                f" {LEAST_SECRET} characters"
+            )
         return self
 
     @property

@@ -15,8 +15,11 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.service import Surroundings
 from orderhub_contracts.orders.v1 import replies_pb2
 from orderhub_payments.app import Service, build
+from orderhub_payments.hints import Hints
 from orderhub_payments.reconcile import reconcile, reconcile_with
 from orderhub_payments.settings import Settings
+from orderhub_payments.webhooks import Hint
+from pydantic import SecretStr
 from stripe_server import API_KEY as STRIPE_KEY
 from stripe_server import SECRET, StripeServer, running
 
@@ -132,3 +135,23 @@ async def test_one_batch_for_both_is_asked_of_both(
         for order_id in old + new:
             assert (await orders.definite(order_id, CAPTURE)).outcome == replies_pb2.OUTCOME_SUCCEEDED
         assert service.chassis.readiness.ok
+
+
+async def test_webhooks_are_taken_before_the_api_key_is_set_and_looked_at_when_it_is(
+    configured: Callable[..., Settings], server: StripeServer, eventually: Any
+) -> None:
+    """What arrives while Stripe is not configured waits, and the log says for what."""
+    server.create({"payment_method": "pm_card_visa", "amount": "100", "currency": "eur"})
+    ref = list(server.intents)[-1]
+    hint = Hint("stripe", "evt_early", "charge.refunded", ref)
+    looks = "select looks from provider_events where id = 'evt_early'"
+    status = "select status from provider_events where id = 'evt_early' and status <> 'new'"
+    keyless = configured("simulator").model_copy(update={"stripe_webhook_secret": SecretStr(SECRET)})
+    async with payments(keyless) as (service, sql):
+        assert await Hints(service.chassis.db, service.providers).store(hint)
+        assert await eventually(lambda: sql.fetchval(looks))
+        assert await sql.fetchval(status) is None
+    async with payments(configured("simulator", "stripe")) as (_, sql):
+        await sql.execute("update provider_events set next_look_at = now()")
+        assert await eventually(lambda: sql.fetchval(status)) == "unknown"
+    del server.intents[ref]

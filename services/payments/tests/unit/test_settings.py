@@ -50,6 +50,10 @@ WITHOUT = {name: value for name, value in NEEDED.items() if not name.startswith(
             NEEDED | STRIPE | {"stripe_webhook_secret": "whsec_0123456789,,"},
             r"STRIPE_WEBHOOK_SECRET: a secret of the list is empty",
         ),
+        (
+            NEEDED | STRIPE | {"stripe_webhook_secret": "whsec_0123456789,whsec_short"},
+            r"STRIPE_WEBHOOK_SECRET: each secret of the list must have at least 16 characters",
+        ),
     ],
 )
 def test_what_the_chosen_provider_lacks_is_named(given: dict[str, str], words: str) -> None:
@@ -57,6 +61,22 @@ def test_what_the_chosen_provider_lacks_is_named(given: dict[str, str], words: s
         Settings(**given)
     assert re.search(words, refused.value.errors()[0]["msg"])
     assert "0123456789" not in refused.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize("name", ["stripe_api_key", "simulator_api_key"])
+@pytest.mark.parametrize("value", ["sk_test_0123456789\n", "sk_test_\t0123456789", "sk_test_\0000123456789"])
+def test_a_key_that_no_header_can_carry_is_refused_at_the_start(name: str, value: str) -> None:
+    """Otherwise no question at all could be sent, and each would be repeated for ever."""
+    with pytest.raises(ValidationError, match="must be one line of printable characters") as refused:
+        Settings(**NEEDED | STRIPE | {name: value})
+    assert "0123456789" not in refused.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize("name", ["stripe_timeout", "provider_timeout"])
+def test_a_call_without_any_time_is_refused(name: str) -> None:
+    """0 would be no limit at all to the HTTP client, and outlive every lease."""
+    with pytest.raises(ValidationError, match=name):
+        Settings(**NEEDED, **{name: "0"})
 
 
 def test_stripe_alone_is_enough_and_its_leases_outlive_its_calls() -> None:
@@ -69,5 +89,7 @@ def test_stripe_alone_is_enough_and_its_leases_outlive_its_calls() -> None:
 
 
 def test_several_webhook_secrets_are_separated_by_commas() -> None:
-    settings = Settings(**NEEDED, **STRIPE | {"stripe_webhook_secret": "whsec_the_old, whsec_the_new"})
-    assert settings.webhook_secrets == (b"whsec_the_old", b"whsec_the_new")
+    settings = Settings(
+        **NEEDED, **STRIPE | {"stripe_webhook_secret": "whsec_of_last_year, whsec_of_this_year"}
+    )
+    assert settings.webhook_secrets == (b"whsec_of_last_year", b"whsec_of_this_year")
