@@ -11,7 +11,8 @@ import pytest_asyncio
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Unavailable
 from orderhub_payments.clients.provider import ProviderRecord
-from orderhub_payments.clients.stripe import KEYS_KEPT, VERSION, Stripe, stripe
+from orderhub_payments.clients.stripe import Stripe, keys, stripe
+from orderhub_payments.clients.stripe.transport import VERSION
 from orderhub_payments.model import (
     ONCE,
     Asked,
@@ -36,7 +37,7 @@ from stripe_server import API_KEY, StripeServer, running
 CLOCK = ManualClock()
 SECONDS = 3.0
 AGAIN = Asked(2, CLOCK.now())
-LONG_AGO = Asked(9, CLOCK.now() - KEYS_KEPT - timedelta(seconds=1))
+LONG_AGO = Asked(9, CLOCK.now() - keys.KEPT - timedelta(seconds=1))
 
 
 @pytest_asyncio.fixture

@@ -11,13 +11,15 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from orderhub_chassis.clock import SystemClock
-from orderhub_payments.clients.stripe import KEYS_KEPT, VERSION, Stripe, stripe
+from orderhub_payments.clients.stripe import Stripe, keys, stripe
+from orderhub_payments.clients.stripe.moves import retrieve
+from orderhub_payments.clients.stripe.transport import VERSION
 from orderhub_payments.model import Asked, Authorize, Capture, Operation, PayBack, Result, Void
 
 pytestmark = pytest.mark.backends
 
 KEY = "sk_test_0123456789"
-LONG_AGO = Asked(2, SystemClock().now() - KEYS_KEPT - timedelta(hours=1))
+LONG_AGO = Asked(2, SystemClock().now() - keys.KEPT - timedelta(hours=1))
 PAYMENT = "0198c0de-0000-7000-8000-000000000001"
 
 
@@ -38,14 +40,14 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     url, timeout = backend("stripe-mock")["url"], timedelta(seconds=20)
     async with stripe(url, KEY, clock=SystemClock(), timeout=timeout, parallel=4) as one:
-        found, send = Watched(one), one._send
+        found, send = Watched(one), one.transport.send
 
         async def watching(method: str, path: str, asked: Any, key: str = "") -> Any:
             answer = await send(method, path, asked, key)
             found.answers.append((method, path, answer.status, answer.body))
             return answer
 
-        monkeypatch.setattr(one, "_send", watching)
+        monkeypatch.setattr(one.transport, "send", watching)
         yield found
 
 
@@ -85,7 +87,7 @@ async def test_the_listing_and_a_single_look_are_allowed(watched: Watched) -> No
         assert page
         break
     assert await watched.stripe.find("pi_1")
-    assert await watched.stripe._retrieve("pi_1")
+    assert await retrieve(watched.stripe.transport, "pi_1")
     assert watched.refused() == []
 
 
