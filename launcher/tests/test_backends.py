@@ -177,8 +177,8 @@ async def answering(status: str) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("variable", "status", "words"),
     [
-        ("ORDERHUB_PAYMENTS_SIMULATOR_URL", "200 OK", ""),
-        ("ORDERHUB_PAYMENTS_STRIPE_URL", "401 Unauthorized", ""),
+        ("ORDERHUB_CLICKHOUSE_URL", "200 OK", ""),
+        ("ORDERHUB_CLICKHOUSE_URL", "401 Unauthorized", ""),
         ("ORDERHUB_CLICKHOUSE_URL", "503 Busy", "answers 503: look into its log"),
     ],
 )

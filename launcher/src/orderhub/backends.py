@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import ssl
 import urllib.error
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,7 +36,6 @@ LEAST_REDIS: Final = (6, 2)
 MOST_SKEW: Final = timedelta(seconds=1)
 REPLICAS: Final = 2
 """Of each service: what connections are planned for."""
-URLS: Final = re.compile(r"https?://[^\s\"',;|\]}]+")
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,8 @@ def _databases(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pages(given: Mapping[str, str]) -> list[tuple[str, str]]:
-    found = []
-    for variable, path in PAGES.items():
-        for url in URLS.findall(given.get(variable, "")):
-            found.append((variable, url.rstrip("/") + path))
     url = given.get(CLICKHOUSE, "")
-    if url.startswith("http") and _is_url(url, ClickHouseUrl):
-        found.append((CLICKHOUSE, _ping(url)))
-    return found
+    return [(CLICKHOUSE, _ping(url))] if url.startswith("http") and _is_url(url, ClickHouseUrl) else []
 
 
 def _ping(url: str) -> str:
@@ -123,11 +115,6 @@ def _ping(url: str) -> str:
     return f"{parts.scheme}://{server}{port}/ping" + "?" * bool(parts.query) + parts.query
 
 
-PAGES: Final[Mapping[str, str]] = {
-    "ORDERHUB_PAYMENTS_SIMULATOR_URL": "/livez",
-    "ORDERHUB_PAYMENTS_STRIPE_URL": "/",
-}
-"""Variable → what to ask below each URL in it. A refusal is an answer too: somebody is there."""
 CLICKHOUSE: Final = "ORDERHUB_CLICKHOUSE_URL"
 
 
@@ -331,7 +318,7 @@ async def _broker(broker: str) -> Diagnosis:
 
 
 async def pages(found: Targets) -> AsyncIterator[Diagnosis]:
-    """Card provider, ClickHouse: an answer below 500 is one."""
+    """ClickHouse: an answer below 500 is one."""
     for variable, url in found.pages:
         yield Diagnosis(variable, *await asyncio.to_thread(_answered, url))
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from orderhub import backends, configuration, control, embedded, home, ports, settings
+from orderhub import backends, configuration, control, embedded, home, ports, providers, settings
 from orderhub.backends import Diagnosis
 from orderhub.exits import Exit, Refused
 from orderhub.output import Output
@@ -157,6 +157,10 @@ def _backends(place: home.Home, _: int) -> Iterator[Diagnosis]:
     yield from backends.look(place)
 
 
+def _providers(place: home.Home, _: int) -> Iterator[Diagnosis]:
+    yield from providers.look(place)
+
+
 LOOKS: Final = (
-    _python, _postgres, _redis, _folder, _disk, _memory, _files, _settings, _port, _parts, _backends,
+    _python, _postgres, _redis, _folder, _disk, _memory, _files, _settings, _port, _parts, _backends, _providers,
 )  # fmt: skip

@@ -96,7 +96,8 @@ class Hints:
             return
         if found is None:
             reason = "the payment moves" if provider else not_configured(name)
-            log("webhooks").info("webhooks.look_waits", ref=ref, reason=reason)
+            tell = log("webhooks").info if provider else log("webhooks").warning
+            tell("webhooks.look_waits", ref=ref, reason=reason)
             return
         status, finding = found
         await self._db.execute(END, name, ids, status, finding)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from orderhub_chassis.settings import HttpUrl, ServiceSettings
+from orderhub_chassis.settings import CommonSettings, HttpUrl, ServiceSettings
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -22,7 +22,9 @@ def _one_line(value: SecretStr) -> SecretStr:
 ApiKey = Annotated[SecretStr, Field(min_length=LEAST_SECRET), AfterValidator(_one_line)]
 
 
-class Settings(ServiceSettings):
+class ProviderSettings(CommonSettings):
+    """Who the card providers are and how they are asked: all that `orderhub doctor` needs of these settings."""
+
     model_config = SettingsConfigDict(env_prefix="ORDERHUB_PAYMENTS_")
     service: ClassVar[str] = "payments"
 
@@ -59,30 +61,7 @@ class Settings(ServiceSettings):
     provider_timeout: timedelta = Field(
         timedelta(seconds=4), gt=timedelta(0), description="Time for one batch of questions to the provider."
     )
-    lease: timedelta = Field(
-        timedelta(seconds=10),
-        description="Time after which another worker may ask the same; above provider_timeout.",
-    )
-    worker_batch: int = Field(100, ge=1, le=1000, description="Most operations in one call of the provider.")
     worker_parallel: int = Field(2, ge=1, le=16, description="Calls of the provider that may be under way.")
-    worker_backlog: int = Field(
-        1000,
-        ge=1,
-        description="Intents that may wait in memory for their call; the others wait in the database.",
-    )
-    poll: timedelta = Field(
-        timedelta(milliseconds=500), description="How often due intents are looked for without a hint."
-    )
-    retry_first: timedelta = Field(
-        timedelta(milliseconds=50), description="Pause before the second attempt; it doubles from then on."
-    )
-    retry_longest: timedelta = Field(timedelta(seconds=30), description="Longest pause between two attempts.")
-
-    @model_validator(mode="after")
-    def _lease_outlives_the_call(self) -> Settings:
-        if self.lease <= self.provider_timeout:
-            raise ValueError("ORDERHUB_PAYMENTS_LEASE must be above ORDERHUB_PAYMENTS_PROVIDER_TIMEOUT")
-        return self
 
     @field_validator(
         "simulator_url", "simulator_api_key", "stripe_api_key", "stripe_webhook_secret", mode="before"
@@ -93,7 +72,7 @@ class Settings(ServiceSettings):
         return None if value == "" else value
 
     @model_validator(mode="after")
-    def _the_chosen_provider_is_configured(self) -> Settings:
+    def _the_chosen_provider_is_configured(self) -> Self:
         """Stripe's webhooks belong to it: without them what happens at its dashboard is seen by nobody."""
         by_simulator = self.provider == "simulator" and "ORDERHUB_PAYMENTS_PROVIDER=simulator"
         by_stripe = self.provider == "stripe" and "ORDERHUB_PAYMENTS_PROVIDER=stripe"
@@ -114,7 +93,7 @@ class Settings(ServiceSettings):
         return self
 
     @model_validator(mode="after")
-    def _every_webhook_secret_is_one(self) -> Settings:
+    def _every_webhook_secret_is_one(self) -> Self:
         """Whoever guesses the shortest of them may speak for Stripe."""
         shortest = min(map(len, self.webhook_secrets), default=LEAST_SECRET)
         if shortest == 0:
@@ -139,6 +118,35 @@ class Settings(ServiceSettings):
         return (
             max(self.provider_timeout, self.stripe_timeout) if self.stripe_api_key else self.provider_timeout
         )
+
+
+class Settings(ProviderSettings, ServiceSettings):
+    # Of two bases the second's would win.
+    model_config = ProviderSettings.model_config
+
+    lease: timedelta = Field(
+        timedelta(seconds=10),
+        description="Time after which another worker may ask the same; above provider_timeout.",
+    )
+    worker_batch: int = Field(100, ge=1, le=1000, description="Most operations in one call of the provider.")
+    worker_backlog: int = Field(
+        1000,
+        ge=1,
+        description="Intents that may wait in memory for their call; the others wait in the database.",
+    )
+    poll: timedelta = Field(
+        timedelta(milliseconds=500), description="How often due intents are looked for without a hint."
+    )
+    retry_first: timedelta = Field(
+        timedelta(milliseconds=50), description="Pause before the second attempt; it doubles from then on."
+    )
+    retry_longest: timedelta = Field(timedelta(seconds=30), description="Longest pause between two attempts.")
+
+    @model_validator(mode="after")
+    def _lease_outlives_the_call(self) -> Self:
+        if self.lease <= self.provider_timeout:
+            raise ValueError("ORDERHUB_PAYMENTS_LEASE must be above ORDERHUB_PAYMENTS_PROVIDER_TIMEOUT")
+        return self
 
     @property
     def lease_length(self) -> timedelta:

@@ -176,6 +176,13 @@ async def test_a_refusal_of_the_whole_call_leaves_every_operation_unknown(status
 
 
 @pytest.mark.parametrize("status", [401, 403])
+async def test_a_look_with_a_key_that_is_refused_says_which_setting_it_is(status: int) -> None:
+    async with provider(saying(status, b"")) as adapter:
+        with pytest.raises(Unavailable, match="look at ORDERHUB_PAYMENTS_SIMULATOR_API_KEY"):
+            await adapter.examine()
+
+
+@pytest.mark.parametrize("status", [401, 403])
 async def test_a_key_that_is_refused_has_done_nothing(status: int) -> None:
     result = await answers(CAPTURE, saying(status, b""))
     assert isinstance(result, Transient)

@@ -108,6 +108,10 @@ async def test_open_payments_wait_for_their_own_provider_and_go_on_with_it(
     assert await simulator.authorizations(by_stripe) == []
     both = configured("simulator", "stripe")
     async with payments(both) as (service, sql):
+        assert [await one.examine() for one in service.providers] == [
+            "takes our API key",
+            f"takes our API key and speaks {server.speaks}",
+        ]
         assert (await orders.definite(by_stripe, CAPTURE)).outcome == replies_pb2.OUTCOME_SUCCEEDED
         for order_id in (by_stripe, by_simulator):
             await orders.reversed(order_id)

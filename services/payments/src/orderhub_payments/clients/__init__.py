@@ -13,7 +13,7 @@ from orderhub_payments.clients.provider import Provider, ProviderRecord
 from orderhub_payments.clients.simulator import simulator
 from orderhub_payments.clients.stripe import stripe
 from orderhub_payments.model import Operation, Result, Transient
-from orderhub_payments.settings import Settings
+from orderhub_payments.settings import ProviderSettings
 
 __all__ = ["Provider", "ProviderRecord", "Providers", "opened"]
 
@@ -56,7 +56,7 @@ def not_configured(name: str) -> str:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, clock: Clock) -> AsyncIterator[Providers]:
+async def opened(settings: ProviderSettings, clock: Clock) -> AsyncIterator[Providers]:
     """Every provider that the settings describe; the one that ORDERHUB_PAYMENTS_PROVIDER names is chosen."""
     async with AsyncExitStack() as stack:
         found: dict[str, Provider] = {}

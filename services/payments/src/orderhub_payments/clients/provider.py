@@ -45,3 +45,8 @@ class Provider(Protocol):
     async def find(self, ref: str) -> ProviderRecord | None:
         """One authorization as it is now. Raises Unavailable."""
         ...
+
+    async def examine(self) -> str:
+        """Ask as `execute` and `listing` will, and change nothing: what is there. Raises Unavailable, with how it is
+        mended where that is a setting."""
+        ...

@@ -109,9 +109,18 @@ class Simulator:
         body = await self._look(f"/v1/authorizations/{ref}", {}, BODY)
         return None if body.error else _record(body)
 
+    async def examine(self) -> str:
+        await self._look("/v1/authorizations", {"limit": "1"}, LISTING)
+        return "takes our API key"
+
     async def _look(self, path: str, parameters: dict[str, str], shape: msgspec.json.Decoder[T]) -> T:
         try:
             async with self._session.get(f"{self._url}{path}", params=parameters) as response:
+                if response.status in (401, 403):
+                    raise Unavailable(
+                        f"the provider refuses our API key ({response.status}):"
+                        " look at ORDERHUB_PAYMENTS_SIMULATOR_API_KEY"
+                    )
                 if response.status not in (200, 404):
                     raise Unavailable(f"the provider answered {response.status} to GET {path}")
                 return shape.decode(await response.read())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Final
 
 import aiohttp
 from orderhub_chassis.clock import Clock
@@ -15,9 +16,14 @@ from orderhub_payments.clients.provider import ProviderRecord
 from orderhub_payments.clients.stripe.authorizations import authorize
 from orderhub_payments.clients.stripe.moves import capture, retrieve, void
 from orderhub_payments.clients.stripe.refunds import pay_back
-from orderhub_payments.clients.stripe.transport import VERSION, Missing, NotDefinite, Transport
-from orderhub_payments.clients.stripe.wire import INTENTS, PAGE, Form, Intents, record
+from orderhub_payments.clients.stripe.transport import VERSION, KeyRefused, Missing, NotDefinite, Transport
+from orderhub_payments.clients.stripe.wire import INTENTS, PAGE, REFUNDS, Form, Intents, Refunds, record
 from orderhub_payments.model import Authorize, Capture, Operation, PayBack, Result, Transient, Unknown, Void
+
+KEY_WANTED: Final = (
+    "set ORDERHUB_PAYMENTS_STRIPE_API_KEY to a key of this account that may write PaymentIntents and Refunds and read"
+    " Charges"
+)
 
 
 class Stripe:
@@ -57,6 +63,17 @@ class Stripe:
             return None
         except NotDefinite as error:
             raise _unavailable(error) from error
+
+    async def examine(self) -> str:
+        """Reads what the operations read; whether the key may write shows with the first payment alone."""
+        try:
+            await self.transport.look(INTENTS, {"limit": "1", "expand[]": "data.latest_charge"}, Intents)
+            await self.transport.look(REFUNDS, {"limit": "1"}, Refunds)
+        except KeyRefused as error:
+            raise Unavailable(f"{error}: {KEY_WANTED}") from error
+        except NotDefinite as error:
+            raise _unavailable(error) from error
+        return f"takes our API key and speaks {VERSION}"
 
     async def _in_time(self, operation: Operation, deadline: float) -> Result:
         begun = False

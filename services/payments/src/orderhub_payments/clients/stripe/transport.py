@@ -37,6 +37,10 @@ class Missing(NotDefinite):
     """Stripe has nothing of the id that was looked for."""
 
 
+class KeyRefused(NotDefinite):
+    """Stripe does not know our API key, or does not let it do this."""
+
+
 class Answer(NamedTuple):
     status: int
     body: bytes
@@ -103,7 +107,7 @@ def refusal(answer: Answer) -> Error:
     """The definite error of an answer that is not 200. Raises NotDefinite for every other."""
     status = answer.status
     if status in (401, 403):
-        raise misconfigured(f"Stripe refuses our API key ({status})")
+        raise misconfigured(f"Stripe refuses our API key ({status})", KeyRefused)
     if status >= 500:
         raise NotDefinite(Unknown(f"Stripe answered {status}", away=status in (502, 503, 504)))
     try:
@@ -123,10 +127,10 @@ def refusal(answer: Answer) -> Error:
     return error
 
 
-def misconfigured(reason: str, *, away: bool = True) -> NotDefinite:
+def misconfigured(reason: str, kind: type[NotDefinite] = NotDefinite, *, away: bool = True) -> NotDefinite:
     """The payment is not to blame: it waits until somebody has mended what is."""
     metrics.REFUSALS.labels("stripe").inc()
-    return NotDefinite(Transient(reason, away=away))
+    return kind(Transient(reason, away=away))
 
 
 def _wait(headers: Mapping[str, str]) -> float:
