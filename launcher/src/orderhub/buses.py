@@ -31,6 +31,8 @@ select topic, sum(messages)::bigint as messages from (
 ) s group by topic
 """
 
+AT_WORK: Final = "select exists (select from pg_stat_activity where datname = current_database() and application_name = $1)"
+
 
 async def enter(reach: Reach) -> None:
     """Raises Refused: the brokers are away or have other topics, or messages are still on the former bus."""
@@ -54,9 +56,24 @@ async def _leave(reach: Reach, former: set[str], name: str) -> None:
         raise Refused(
             f"ORDERHUB_BUS: messages are on {', '.join(sorted(former))}, and it names {name} now: {what}"
         )
+    if busy := await _at_work(reach):
+        raise Refused(
+            f"ORDERHUB_BUS: it names {name} now, and these services still send to {', '.join(sorted(former))}: {busy};"
+            " stop them first (a pooler may keep their sessions for some minutes)"
+        )
     for database in topology.WITH_OUTBOX:
         async with connected(reach.dsn(database)) as connection:
             await identity.note(connection, name)
+
+
+async def _at_work(reach: Reach) -> str:
+    """The services with sessions in their databases, wherever they run; who has no session reads the note when it starts."""
+    found = []
+    for database in topology.WITH_OUTBOX:
+        async with connected(reach.dsn(database)) as connection:
+            if await connection.fetchval(AT_WORK, database.replace("_", "-")):
+                found.append(database.removeprefix("orderhub_"))
+    return ", ".join(found)
 
 
 async def _register(reach: Reach) -> None:
