@@ -39,12 +39,11 @@ PEERS = tuple(name for name in topology.NAMES if name != "gateway")
 
 @dataclass
 class Fleet(Installation):
-    """`servers` are those to use; None starts PostgreSQL and Redis of its own. `extra` goes to every process.
+    """`extra` goes to every process; PostgreSQL and Redis are those that it names, else some of the fleet's own.
 
     `replica_extra` is for one replica by its name (`orders-2`); names count from 1.
     """
 
-    servers: environment.Servers | None = None
     replica_extra: dict[str, Mapping[str, str]] = field(default_factory=dict)
     children: dict[str, children.Child] = field(default_factory=dict)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -67,7 +66,7 @@ class Fleet(Installation):
         self._begun = True
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         place = self._stack.enter_context(home.opened(self.folder))
-        self._used = self.servers or self._own_servers()
+        self._used = self._servers()
         self._ports = [self._chosen(i) for i in range(REPLICAS)]
         self._prepare_databases()
         programs_ = [self._program(name, i) for i in range(REPLICAS) for name in topology.NAMES]
@@ -81,14 +80,23 @@ class Fleet(Installation):
         place.mark_initialised()
         self._note()
 
-    def _own_servers(self) -> environment.Servers:
+    def _servers(self) -> environment.Servers:
+        url, bus = self.extra.get("ORDERHUB_DATABASE_URL"), self.extra.get("ORDERHUB_BUS", "")
+        dsn = environment.on_server(url) if url else self._own_postgres()
+        redis = self.extra.get("ORDERHUB_REDIS_URL") or self._own_redis()
+        return environment.Servers(dsn, redis, bus if bus.startswith(KAFKA) else "")
+
+    def _own_postgres(self) -> environment.Dsn:
         postgres = embedded.start_postgres(self.place.postgres, settings={"max_connections": "400"})
         self._stack.callback(postgres.stop)
+        self._pids["postgres"] = postgres.pid
+        return postgres.dsn
+
+    def _own_redis(self) -> str:
         redis = embedded.start_redis(self.place.redis)
         self._stack.callback(redis.stop)
-        self._pids = {"postgres": postgres.pid, "redis": redis.pid}
-        bus = self.extra.get("ORDERHUB_BUS", "")
-        return environment.Servers(postgres.dsn, redis.url(), bus if bus.startswith(KAFKA) else "")
+        self._pids["redis"] = redis.pid
+        return redis.url()
 
     def _prepare_databases(self) -> None:
         assert self._used is not None

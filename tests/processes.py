@@ -1,7 +1,7 @@
 """How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
 
-One process for `make test`, one per service and two of each service for `make test-full`, and each set of servers for
-`make test-backends`; with Keycloak the people log in there.
+One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`: with
+the first of them there are two replicas of every service, with Keycloak the people log in there.
 """
 
 from __future__ import annotations
@@ -22,11 +22,6 @@ class Setup:
 
 
 ONE = pytest.param(Setup("1"), id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
-TWICE = pytest.param(
-    Setup(REPLICAS),
-    id="two-replicas-of-each",
-    marks=[pytest.mark.full, pytest.mark.xdist_group("e2e-two-replicas")],
-)
 MANY = pytest.param(
     Setup("per-service"),
     id="process-per-service",
@@ -34,12 +29,15 @@ MANY = pytest.param(
 )
 
 
-def on(*servers: str) -> object:
-    """Over three processes. One group, as their databases have the same names on one server."""
-    marks = [pytest.mark.backends, pytest.mark.xdist_group("e2e-on-servers")]
-    return pytest.param(Setup("3", servers), id="+".join(servers), marks=marks)
+SERVERS_MARKS = [pytest.mark.backends, pytest.mark.xdist_group("e2e-on-servers")]
+"""One group, as the databases of all have the same names on one server."""
 
 
+def on(*servers: str, processes: str = "3") -> object:
+    return pytest.param(Setup(processes, servers), id="+".join(servers), marks=SERVERS_MARKS)
+
+
+TWICE = on("kafka", "postgres15", "redis-secure", processes=REPLICAS)
 KEYCLOAK = on("pgbouncer", "redis", "keycloak")
-ON_SERVERS = (on("kafka", "postgres15", "redis-secure"), KEYCLOAK, on("kafka", "postgres15", "connect"))
+ON_SERVERS = (TWICE, KEYCLOAK, on("kafka", "postgres15", "connect"))
 """Three that have every server in one of them: a suite takes minutes."""

@@ -1,23 +1,28 @@
-"""Everything is restarted, one replica after another, while orders come in: nothing is lost, no request fails for good."""
+"""Everything is restarted, one replica after another, while orders come in over brokers and servers: nothing is lost, no
+request fails for good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import backends
 import pytest
 from fleet import REPLICAS, Fleet
 from load import Load, assert_all_is_well
 from orderhub import topology
+from processes import SERVERS_MARKS
 
-pytestmark = [pytest.mark.full, pytest.mark.xdist_group("rolling")]
+pytestmark = SERVERS_MARKS
 
 RATE, SECONDS = 40, 120
 DRAIN = {"ORDERHUB_DRAIN_DELAY": "0.5"}
 
 
 @pytest.fixture
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path_factory.mktemp("rolling") / "home", extra=DRAIN)
+def fleet(backend: backends.Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    backends.empty(backend)
+    told = backends.variables(backend, ("kafka", "postgres15", "redis-secure"))
+    fleet = Fleet(tmp_path_factory.mktemp("rolling") / "home", extra=told | DRAIN)
     try:
         fleet.start()
         fleet.json("seed", "--bench")
