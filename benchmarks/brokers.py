@@ -1,127 +1,110 @@
-"""What Kafka costs: the relay and a consumer alone in one process each, against brokers that deploy/backends has started.
-
-    brokers.py relay|consumer SERVERS REPLICATION MESSAGES
-
-Prints messages per second. The relay reads an outbox that is full and empties it; the consumer takes what lies on its
-topic through inbox and a handler that writes a row per message. Both on a PostgreSQL of their own with its usual fsync.
-"""
+"""The product over real brokers, which run only while it does: deploy/backends installs and starts them."""
 
 from __future__ import annotations
 
-import asyncio
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Final
 
-import asyncpg
-from orderhub import embedded
-from orderhub_chassis import migrate
-from orderhub_chassis.bus.kafka.bus import KafkaBus
-from orderhub_chassis.bus.kafka.cluster import Cluster
-from orderhub_chassis.consumer import ConsumerSpec, Runner
-from orderhub_chassis.db import Database
-from orderhub_chassis.health import Readiness
-from orderhub_chassis.messages import Envelope, Outgoing
-from orderhub_chassis.relay import Relay
-from orderhub_contracts import topics
-from orderhub_contracts.events.v1.records_pb2 import SagaRef
-from orderhub_contracts.payments.v1.commands_pb2 import AuthorizePayment
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "deploy" / "backends"))
 
-PER_TRANSACTION = 500
-KEYS = 5000
-PACKAGE = "orderhub_chassis"
+import product as ours  # noqa: E402
+from orderhub_backends.control import Backends  # noqa: E402
+from orderhub_backends.errors import Refused  # noqa: E402
+from orderhub_backends.places import Places  # noqa: E402
+from subject import Journal, Sizes, Subject, say  # noqa: E402
+
+MESSAGES: Final = Path(__file__).with_name("messages.py")
+
+__all__ = ["CLUSTERS", "OverKafka", "Refused"]
 
 
-def command(number: int) -> Outgoing:
-    order_id = f"018f3a2c-0000-7000-8000-{number % KEYS:012}"
-    saga = SagaRef(order_id=order_id, run_id=order_id, step=2, epoch=1)
-    return Outgoing(AuthorizePayment(order_id=order_id, token="tok_ok"), order_id, saga=saga)
+@dataclass(frozen=True)
+class Cluster:
+    """A part of deploy/backends, how many copies its topics have, and what is measured over it beside the sagas."""
+
+    part: str
+    copies: int
+    figures: str
+    latency: bool = False
+    messages: bool = False
 
 
-async def fill(db: Database, count: int) -> None:
-    """The outbox, as transactions of a busy service leave it."""
-    for first in range(0, count, PER_TRANSACTION):
-
-        async def work(tx: Any, first: int = first) -> None:
-            tx.send_all(command(number) for number in range(first, min(first + PER_TRANSACTION, count)))
-
-        await db.run(work)
+CLUSTERS: Final = (
+    Cluster("kafka-single", 1, "one", latency=True),
+    Cluster("kafka", 3, "three", messages=True),
+)
 
 
-async def relayed(db: Database, bus: KafkaBus, count: int) -> float:
-    await fill(db, count)
-    relay = Relay(db, bus, "bench", Readiness())
-    began = time.perf_counter()
-    await relay.drain()
-    return count / (time.perf_counter() - began)
+class OverKafka:
+    """The same product as the embedded one, with databases of its own; its topics live in the brokers' own folder."""
 
+    def __init__(
+        self, cluster: Cluster, folder: Path, arguments: tuple[str, ...], sizes: Sizes, journal: Journal
+    ) -> None:
+        self._cluster, self._sizes = cluster, sizes
+        self._backends = Backends(Places.here().beside(folder / "brokers"))
+        self._journal, self._folder, self._arguments = journal, folder, arguments
+        self._subject: Subject | None = None
 
-async def consumed(db: Database, bus: KafkaBus, count: int) -> float:
-    """From the first message that is applied to the last: joining the group is not what is measured."""
-    await fill(db, count)
-    await Relay(db, bus, "bench", Readiness()).drain()
-    await db.execute("create table effects (key text not null, number bigint generated always as identity)")
-    applied, times, done = 0, [], asyncio.Event()
-
-    async def load(tx: Any, envelopes: Sequence[Envelope], context: Any) -> list[str]:
-        return []
-
-    def handle(state: list[str], envelope: Envelope, context: Any) -> Sequence[Outgoing]:
-        state.append(envelope.key)
-        return ()
-
-    async def save(tx: Any, state: list[str], context: Any) -> None:
-        tx.write("insert into effects (key) select unnest($1::text[])", state)
-
-    def saved(state: list[str]) -> None:
-        nonlocal applied
-        applied += len(state)
-        times.append((time.perf_counter(), applied))
-        if applied >= count:
-            done.set()
-
-    spec = ConsumerSpec(
-        "payments", (topics.PAYMENTS_COMMANDS,), load, {AuthorizePayment: handle}, save, saved
-    )
-    runner: Runner[list[str]] = Runner(spec, db, bus, "bench", Readiness(), 1000, 5)
-    running = asyncio.create_task(runner.run())
-    await done.wait()
-    runner.stop()
-    await running
-    (began, first), (ended, last) = times[0], times[-1]
-    return (last - first) / (ended - began)
-
-
-MEASURES = {"relay": relayed, "consumer": consumed}
-
-
-async def measured(what: str, servers: str, replication: int, count: int, dsn: str) -> float:
-    connection = await asyncpg.connect(dsn)
-    await migrate.migrate(connection, PACKAGE)
-    await connection.close()
-    cluster = Cluster(servers, prefix=f"bench-{uuid4().hex[:8]}.", replication=replication)
-    async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(Database.open(dsn, service="payments"))
-        bus = await stack.enter_async_context(KafkaBus.open(cluster, "bench"))
+    @contextmanager
+    def _running(self) -> Iterator[Subject]:
+        list(self._backends.up([self._cluster.part]))
         try:
-            return await MEASURES[what](db, bus, count)
+            yield self._told()
         finally:
-            names = [cluster.prefix + topic.name for topic in topics.TOPICS]
-            await cluster.admin().ask(
-                lambda client: [future.result() for future in client.delete_topics(names).values()]
-            )
+            list(self._backends.down(keep=True))
 
+    def _told(self) -> Subject:
+        """Addresses stay the same over restarts."""
+        if self._subject is None:
+            environment = {
+                "ORDERHUB_BUS": f"kafka://{self._servers}",
+                "ORDERHUB_KAFKA_REPLICATION": str(self._cluster.copies),
+            }
+            product = ours.Product(self._folder, self._arguments, environment)
+            name = f"Kafka, brokers: {self._cluster.copies}"
+            self._subject = Subject(name, product, self._sizes, self._journal)
+        return self._subject
 
-def main() -> None:
-    what, servers, replication, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    with tempfile.TemporaryDirectory() as folder, embedded.postgres(Path(folder) / "postgres") as server:
-        print(f"{asyncio.run(measured(what, servers, replication, count, server.dsn('postgres'))):.0f}")
+    @property
+    def _servers(self) -> str:
+        return self._backends.address(self._cluster.part)["servers"]
 
+    def prepare(self) -> None:
+        with self._running() as subject:
+            subject.prepare()
 
-if __name__ == "__main__":
-    main()
+    def measure(self) -> dict[str, float]:
+        """Figures by name, each with the cluster's own name in it."""
+        found: dict[str, float] = {}
+        with self._running() as subject:
+            try:
+                subject.product.start()
+                subject.warm_up()
+                found |= subject.sagas()
+                if self._cluster.latency:
+                    found |= subject.latency()
+                subject.look_for_all()
+            finally:
+                subject.product.stop()
+            if self._cluster.messages:
+                found |= {what: self._per_second(what) for what in ("relay", "consumer")}
+        return {f"{name}_over_{self._cluster.figures}": value for name, value in found.items()}
+
+    def _per_second(self, what: str) -> float:
+        argv = [sys.executable, str(MESSAGES), what, self._servers, str(self._cluster.copies)]
+        done = subprocess.run([*argv, str(self._sizes.messages)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ours.ProductFailed(f"{MESSAGES.name} {what}: {done.stderr.strip()[-1000:]}")
+        return float(done.stdout)
+
+    def finish(self) -> None:
+        with self._running() as subject:
+            subject.finish()
+        say(f"{subject.name}: brokers stopped")

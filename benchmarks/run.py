@@ -1,6 +1,6 @@
 """`make bench`: the peers and the product in turn on one machine, the ratios, and benchmarks/RESULTS.md.
 
-    run.py [--quick] [--runs 3] [--only pgbench,dbos,start,latency,sagas,burst,memory] …
+    run.py [--quick] [--runs 3] [--only pgbench,dbos,start,latency,sagas,burst,memory,kafka] …
 
 Exit code 0 when everything was measured and nothing was lost, whether or not a target is reached; 1 otherwise.
 """
@@ -21,35 +21,20 @@ from typing import get_args
 
 import product as ours
 import report
+from brokers import CLUSTERS, OverKafka, Refused
 from orderhub import embedded, topology
 from peers import measure as peers
+from subject import QUICK, Journal, Sizes, Subject, say
 
 HERE = Path(__file__).resolve().parent
 
-PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "memory")
+PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "memory", "kafka")
 RESULTS = HERE / "RESULTS.md"
 BUSY = 0.7
 """Load average over one minute above which somebody else is at work here."""
 
 
 IDLE_SECONDS = 4.0
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much of everything; `--quick` takes a tenth, which shows that it works and no more."""
-
-    pgbench_seconds: int = 10
-    dbos_orders: int = 600
-    warm_up: int = 1000
-    latency_orders: int = 1500
-    saga_orders: int = 10_000
-    in_flight: int = 2000
-    burst_orders: int = 5000
-    connections: int = 256
-
-
-QUICK = Sizes(2, 100, 200, 200, 1000, 500, 600)
 
 
 @dataclass
@@ -59,20 +44,26 @@ class Bench:
     folder: Path
     parts: Sequence[str]
     sizes: Sizes
-    product: ours.Product
+    arguments: tuple[str, ...] = ()
+    journal: Journal = field(default_factory=Journal)
     rounds: list[dict[str, float]] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
-    spent: list[str] = field(default_factory=list)
-    order_ids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        product = ours.Product(self.folder, self.arguments)
+        self.embedded = Subject("embedded", product, self.sizes, self.journal)
+        self.over_kafka = [
+            OverKafka(clusters, self.folder / clusters.part, self.arguments, self.sizes, self.journal)
+            for clusters in (CLUSTERS if self.wants("kafka") else ())
+        ]
 
     def wants(self, *parts: str) -> bool:
         return bool(set(parts) & set(self.parts))
 
     def round(self) -> None:
         """The peers before the product and after it, never both at once: a machine that grows slower meanwhile, or
-        quicker, does so for both."""
+        quicker, does so for both. What runs over brokers is between the product's own runs for the same reason."""
         self.rounds.append({})
+        self.journal.run = len(self.rounds)
         self._look_at_the_load()
         if not self._wants_product:
             self._peers()
@@ -81,27 +72,24 @@ class Bench:
             self._product()
             after = self._peers()
             self.rounds[-1] |= {name: (rate + after[name]) / 2 for name, rate in before.items()}
+        for over in self.over_kafka:
+            self._note(**over.measure())
 
     @property
     def _wants_product(self) -> bool:
-        return self.wants("start", "latency", "sagas", "burst", "memory")
+        return self.wants("start", "latency", "sagas", "burst", "memory", "kafka")
 
     def prepare(self) -> None:
-        """The first start, which nobody is timed at: databases, demo, 5,000 products."""
         if self._wants_product:
-            say("first start and 5,000 products")
-            try:
-                say(f"  ready after {self.product.start():.1f} s (cold)")
-                self.product.seed()
-                self.product.customers()
-            finally:
-                self.product.stop()
+            self.embedded.prepare()
+        for over in self.over_kafka:
+            over.prepare()
 
     def _look_at_the_load(self) -> None:
         busy = os.getloadavg()[0]
         if busy > BUSY and len(self.rounds) == 1:
             fact = f"The machine was not idle when this began (load average {busy:.1f}): take it for a rehearsal."
-            self.facts.append(fact)
+            self.journal.facts.append(fact)
             say(f"  {fact}")
 
     def _note(self, **found: float) -> None:
@@ -126,114 +114,49 @@ class Bench:
     # --- the product ---
 
     def _product(self) -> None:
+        product = self.embedded.product
         try:
-            self._note(start_seconds=self.product.start())
+            self._note(start_seconds=product.start())
             if self.wants("start"):
-                self._idle()
+                self._idle(product)
             self._under_load()
             if self.wants("memory"):
-                self._memory()
+                self._memory(product)
         finally:
-            self.product.stop()
+            product.stop()
 
-    def _idle(self) -> None:
+    def _idle(self, product: ours.Product) -> None:
         """What it costs when nobody orders anything."""
         time.sleep(IDLE_SECONDS / 2)
-        before = self.product.cpu()
+        before = product.cpu()
         time.sleep(IDLE_SECONDS)
         spent = {
-            part: (seconds - before.get(part, 0)) / IDLE_SECONDS
-            for part, seconds in self.product.cpu().items()
+            part: (seconds - before.get(part, 0)) / IDLE_SECONDS for part, seconds in product.cpu().items()
         }
         self._note(idle_percent=100 * sum(spent.values()))
 
     def _under_load(self) -> None:
-        if not self.wants("latency", "sagas", "burst"):
+        if not self.wants("latency", "sagas", "burst", "kafka"):
             return
-        tokens, products = self.product.customers(), self.product.products()
-        self._load("warm-up", tokens, products, orders=self.sizes.warm_up, in_flight=self.sizes.in_flight)
-        if self.wants("sagas"):
-            self._sagas(tokens, products)
+        self.embedded.warm_up()
+        if self.wants("sagas", "kafka"):
+            self._note(**self.embedded.sagas())
         if self.wants("burst"):
-            self._burst(tokens, products)
+            self._note(**self.embedded.burst())
         if self.wants("latency"):
-            self._latency(tokens, products)
-        self._look_for_all()
+            self._note(**self.embedded.latency())
+        self.embedded.look_for_all()
 
-    def _load(self, name: str, tokens: list[str], products: list[str], **shape: float) -> ours.Load:
-        done = self.product.load(tokens, products, connections=self.sizes.connections, **shape)
-        self.order_ids += done.order_ids
-        for complaint in done.complaints():
-            self._complain(f"{name}: {complaint}")
-        if retried := done.outcome["retried"]:
-            self.facts.append(f"{name}, run {len(self.rounds)}: repeated {retried}")
-        if name != "warm-up":
-            self.spent.append(
-                f"{name}, run {len(self.rounds)}: {report.spent(done.cpu, len(done.order_ids) or 1)}"
-            )
-            say(f"  {self.spent[-1]}")
-        return done
-
-    def _latency(self, tokens: list[str], products: list[str]) -> None:
-        done = self._load("latency", tokens, products, orders=self.sizes.latency_orders, rate=100.0)
-        if late := len(done.order_ids) - done.outcome["settled_at_once"]:
-            self._complain(f"latency: {late} orders were not settled when their wait was over")
-        self._note(p50_ms=done.milliseconds(0.5), p99_ms=done.milliseconds(0.99))
-
-    def _sagas(self, tokens: list[str], products: list[str]) -> None:
-        done = self._load(
-            "sagas", tokens, products, orders=self.sizes.saga_orders, in_flight=self.sizes.in_flight
-        )
-        self._note(sagas=done.per_second_settled)
-
-    def _burst(self, tokens: list[str], products: list[str]) -> None:
-        with self.product.paused():
-            done = self._load("burst", tokens, products, orders=self.sizes.burst_orders)
-            if set(found := self.product.statuses(done.order_ids)) - {"PENDING"}:
-                self._complain(f"burst: the participants were to be paused, but there is {found}")
-        seconds = self.product.until_settled()
-        self._note(
-            burst=done.per_second_accepted, burst_p50_ms=done.milliseconds(0.5), burst_p99_ms=done.milliseconds(0.99),
-            drain=len(done.order_ids) / seconds,
-        )  # fmt: skip
-
-    def _memory(self) -> None:
-        used = self.product.memory()
+    def _memory(self, product: ours.Product) -> None:
+        used = product.memory()
         self._note(memory_mb=sum(used.values()))
         parts = ", ".join(f"{name} {mb:.0f}" for name, mb in sorted(used.items(), key=lambda one: -one[1]))
-        self.facts.append(f"Memory in MB, run {len(self.rounds)}: {parts}.")
-
-    # --- nothing may be lost ---
-
-    def _look_for_all(self) -> None:
-        """Every order that was accepted in any run so far is there and CONFIRMED, and nothing was bought by less durability."""
-        self.product.until_settled()
-        if len(set(self.order_ids)) != len(self.order_ids):
-            self._complain("two POSTs got the same order")
-        if (found := self.product.statuses(self.order_ids)) != {"CONFIRMED": len(self.order_ids)}:
-            self._complain(f"of {len(self.order_ids)} accepted orders: {found}")
-        if set(settings := self.product.durability().values()) != {"on"}:
-            self._complain(f"the product's PostgreSQL runs with {settings}")
+        self.journal.facts.append(f"Memory in MB, run {len(self.rounds)}: {parts}.")
 
     def finish(self) -> None:
-        """`orderhub check` over all that was done."""
-        if not self.order_ids:
-            return
-        say("orderhub check")
-        clean, said = self.product.check()
-        if not clean:
-            self._complain(f"`orderhub check` is not clean: {said}")
-        self.facts.append(
-            f"{len(self.order_ids):,} orders accepted in all; `orderhub check`: {'clean' if clean else 'NOT CLEAN'}."
-        )
-
-    def _complain(self, text: str) -> None:
-        self.complaints.append(f"run {len(self.rounds)}: {text}")
-        say(f"  !! {text}")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        self.embedded.finish()
+        for over in self.over_kafka:
+            over.finish()
 
 
 def options() -> argparse.Namespace:
@@ -269,10 +192,10 @@ def main() -> int:
     wanted = options()
     folder = Path(tempfile.mkdtemp(prefix="orderhub-bench-", dir=wanted.folder))
     arguments = ("--processes", wanted.processes) if wanted.processes else ()
-    bench = Bench(folder, wanted.only, sizes(wanted), ours.Product(folder, arguments))
+    bench = Bench(folder, wanted.only, sizes(wanted), arguments)
     try:
         return measured(bench, 1 if wanted.quick else wanted.runs, to_file=not wanted.quick)
-    except (ours.ProductFailed, peers.PeerFailed, embedded.StartRefused) as error:
+    except (ours.ProductFailed, peers.PeerFailed, embedded.StartRefused, Refused) as error:
         say(f"benchmarks: {error}")
         return 1
     except KeyboardInterrupt:
@@ -286,10 +209,13 @@ def main() -> int:
 
 def measured(bench: Bench, runs: int, *, to_file: bool) -> int:
     kind, sync = report.file_system(bench.folder), report.fdatasync_us(bench.folder)
-    bench.facts += [f"Code: {report.commit()}.", f"Data on {kind}; one fdatasync takes {sync:.0f} µs."]
+    bench.journal.facts += [
+        f"Code: {report.commit()}.",
+        f"Data on {kind}; one fdatasync takes {sync:.0f} µs.",
+    ]
     say(f"{report.machine()}; data on {kind}, fdatasync {sync:.0f} µs")
     if kind == "tmpfs":
-        bench.complaints.append(
+        bench.journal.complaints.append(
             "the data folder is on tmpfs, where nothing is durable: give another with --folder"
         )
     bench.prepare()
@@ -298,12 +224,12 @@ def measured(bench: Bench, runs: int, *, to_file: bool) -> int:
         bench.round()
     bench.finish()
     print("\n".join(["", *report.table(bench.rounds), ""]))
-    for complaint in bench.complaints:
+    for complaint in bench.journal.complaints:
         print(f"!! {complaint}")
-    if to_file and set(bench.parts) == set(PARTS) and not bench.complaints:
-        RESULTS.write_text(report.document(bench.rounds, bench.facts, bench.spent))
+    if to_file and set(bench.parts) == set(PARTS) and not bench.journal.complaints:
+        RESULTS.write_text(report.document(bench.rounds, bench.journal.facts, bench.journal.spent))
         print(f"written to {RESULTS.relative_to(HERE.parent)}")
-    return 1 if bench.complaints else 0
+    return 1 if bench.journal.complaints else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ PARTS: dict[str, Part] = {
         peers.TOXIPROXY,
         keycloak.KEYCLOAK,
         kafka.KAFKA_SECURE,
+        kafka.KAFKA_SINGLE,
         connect.CONNECT,
         watching.JAEGER,
         watching.ALERTMANAGER,

@@ -1,4 +1,4 @@
-"""Kafka in KRaft mode: a cluster of three that are broker and controller at once, and a single one behind TLS and SCRAM."""
+"""Kafka in KRaft mode, each process broker and controller at once: three, one, and one behind TLS and SCRAM."""
 
 from __future__ import annotations
 
@@ -148,5 +148,29 @@ def _secure(room: Room) -> Plan:
     return Plan([program], address)
 
 
+def _single(room: Room) -> Plan:
+    """No copies: what brokers cost without any of each other's work."""
+    port, controller = room.port("kafka-single"), room.port("controller")
+    client = f"PLAINTEXT://{LOOPBACK}:{port}"
+    values: dict[str, object] = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{client},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": client,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": room.folder / "data-1",
+        **replicated(1, 1),
+        **FOR_TESTS,
+    }
+    configuration = room.write("kafka-single.properties", properties(values))
+    formatted(room, 1, configuration)
+    argv = [*java(room.pins["kafka"] / "files", HEAP_MEGABYTES), "kafka.Kafka", str(configuration)]
+    program = Program("kafka-single", argv, ready=probes.kafka(port, {port}), grace_seconds=10.0)
+    return Plan([program], {"servers": f"{LOOPBACK}:{port}"})
+
+
 KAFKA = Part("kafka", ("kafka",), _cluster)
+KAFKA_SINGLE = Part("kafka-single", ("kafka",), _single)
 KAFKA_SECURE = Part("kafka-secure", ("kafka",), _secure)
