@@ -14,3 +14,4 @@ step "contracts: buf lint" sh tools/buf.sh lint
 step "contracts: nothing breaks against the committed baseline" sh tools/buf.sh breaking --against ../baseline.binpb
 step "a browser for the page of documentation" sh tools/chromium.sh
 step "the slow suites" "$PY" -m pytest -q -n "${WORKERS:-2}" --dist loadgroup -m "full and not backends"
+step "the suites on real servers" sh tools/test_backends.sh
