@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +17,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from orderhub import embedded
+from orderhub_backends.control import Backends
+from orderhub_backends.places import Places
 from orderhub_chassis import migrate
 from orderhub_chassis.bus import postgres as postgres_bus
 from orderhub_chassis.db import Database
@@ -200,3 +202,17 @@ def backend() -> Callable[[str], dict[str, str]]:
         return running[name]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def breakable() -> Iterator[Backends]:
+    """Servers that a test may kill, stop and trouble: a second set, as those of `backend` are everybody's.
+
+    A test starts those that it needs: `list(breakable.up(["kafka"]))`. All tests that use it are in the group
+    "breakable", so there is one such set.
+    """
+    places = Places.here()
+    servers = Backends(places.beside(places.folder / "breakable"))
+    list(servers.down())  # what a run that was killed has left
+    yield servers
+    list(servers.down())

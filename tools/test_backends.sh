@@ -11,7 +11,7 @@ if [ -e .orderhub/backends/running.json ] && [ "$(cat .orderhub/backends/running
     exit 1
 fi
 sh tools/venv.sh --group backends
-trap '"$PY" deploy/backends down' EXIT
+trap '"$PY" deploy/backends --folder .orderhub/backends/breakable down; "$PY" deploy/backends down' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 "$PY" deploy/backends up

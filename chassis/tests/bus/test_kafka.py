@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -161,6 +162,32 @@ async def test_members_share_nothing_with_those_of_another_prefix(on_kafka, kit,
     await forget(other)
 
 
+class Changing:
+    """The client library in the moment in which the group has changed: so many commits are refused."""
+
+    def __init__(self, client: Any, times: int) -> None:
+        self.client, self.times = client, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def commit(self, **options: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+        return self.client.commit(**options)
+
+
+async def test_a_first_commit_during_a_rebalance_is_durable_when_it_returns(on_kafka, kit):
+    async with on_kafka.open() as bus, bus.consumer("group", [kit.topic], "m") as consumer:
+        await bus.publish([kit.batch(("a", 1))])
+        got = await kit.read(consumer, 1)
+        consumer._client = changing = Changing(consumer._client, 2)
+        await consumer.commit(got)
+        assert changing.times == 0
+        assert await bus.lag("group") == {kit.topic.name: 0}
+
+
 async def test_what_waits_in_a_member_is_bounded_and_comes_after_rebalances_too(
     on_kafka, kit, monkeypatch, eventually
 ):
@@ -235,13 +262,13 @@ NODES = ("kafka-1", "kafka-2", "kafka-3")
 
 
 @pytest.fixture
-def brokers() -> Iterator[Backends]:
-    """Whatever a test does to them, all three run at its end."""
-    backends = Backends()
-    yield backends
-    lost = [name for name in NODES if not backends.is_running(name)]
+def brokers(breakable: Backends) -> Iterator[Backends]:
+    """A cluster of which all three run again at the end, whatever a test does to them."""
+    list(breakable.up(["kafka"]))
+    yield breakable
+    lost = [name for name in NODES if not breakable.is_running(name)]
     for name in lost:
-        backends.start(name, wait=name == lost[-1])
+        breakable.start(name, wait=name == lost[-1])
 
 
 async def publish_surely(bus, batch):
@@ -267,22 +294,21 @@ async def read_until(consumer, kit, seen, total):
                 seen[key].append(number)
 
 
-def direct(on_kafka, backend):
-    return replace(
-        on_kafka.cluster, servers=backend("kafka")["servers"], ttl=timedelta(seconds=6), patience=timedelta(seconds=5)
-    )  # fmt: skip
-
-
+@pytest.mark.xdist_group("breakable")
 @pytest.mark.parametrize("lost", [NODES[1:2], NODES[::2], NODES], ids=["one", "two", "all"])
-async def test_brokers_that_are_killed_and_come_back_lose_nothing(on_kafka, kit, backend, brokers, lost):
+async def test_brokers_that_are_killed_and_come_back_lose_nothing(kit, brokers, monkeypatch, lost):
     """Without one of three all goes on; without two nothing is acknowledged; whatever was acknowledged is there."""
 
     def everybody(number):
         return kit.batch(*((key, number) for key in kit.keys))
 
+    monkeypatch.setattr(topics, "TOPICS", (kit.topic,))
+    cluster = Cluster(
+        brokers.address("kafka")["servers"], prefix=f"lost-{len(lost)}.", ttl=timedelta(seconds=6), patience=timedelta(seconds=5)
+    )  # fmt: skip
     seen: dict[str, list[int]] = {}
     async with (
-        KafkaBus.open(direct(on_kafka, backend), "bus") as bus,
+        KafkaBus.open(cluster, "bus") as bus,
         bus.consumer("group", [kit.topic], "m") as consumer,
     ):
         for number in range(5):

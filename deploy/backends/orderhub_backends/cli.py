@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .control import Backends, Line
 from .errors import Refused
 from .machine import say
+from .places import Places
 
 
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
-        _act(Backends(), options)
+        places = Places.here()
+        _act(Backends(places.beside(options.folder) if options.folder else places), options)
     except Refused as refusal:
         say(str(refusal))
         return 1
@@ -26,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="backends", description=__doc__)
+    parser.add_argument("--folder", type=Path, help="another set of servers, whose data and notes are there")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, help_text in (
         ("up", "install what is missing, start, wait until ready"),

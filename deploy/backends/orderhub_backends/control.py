@@ -88,6 +88,11 @@ class Backends:
         """Whether every process of the part, or the one named, is there. Raises Refused when it was never started."""
         return all(running.is_alive() for running in self._found(name)[1].values())
 
+    def address(self, name: str) -> Address:
+        """Raises Refused when the part was never started."""
+        self._found(name)
+        return self._addresses()[name]
+
     def install(self, names: Sequence[str] = ()) -> None:
         for part in self.with_needs(names):
             self._installed(part)

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import Refused
@@ -26,6 +26,10 @@ class Places:
     def here(cls) -> Places:
         folder = ROOT / ".orderhub" / "backends"
         return cls(folder, Path(os.environ.get(CACHE) or folder / "cache").resolve())
+
+    def beside(self, folder: Path) -> Places:
+        """Those of another set of servers, from the same cache."""
+        return replace(self, folder=folder.resolve())
 
     @property
     def running(self) -> Path:

@@ -1,5 +1,4 @@
-"""Each server does what it is here for, asked by a client that is not the tool's own probe. One worker has them all,
-as single ones are killed and started here."""
+"""Each server does what it is here for, asked by a client that is not the tool's own probe."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ from orderhub_backends import fetch
 from orderhub_backends.control import Backends
 from orderhub_backends.places import ROOT
 
-pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("each-server")]
+pytestmark = pytest.mark.backends
+BREAKING = pytest.mark.xdist_group("breakable")
 Backend = Callable[[str], dict[str, str]]
 Eventually = Callable[..., Awaitable[Any]]
 SECONDS = 30.0
@@ -62,23 +62,25 @@ def insync(settings: dict[str, Any], topic: str) -> set[int]:
     return {len(one.isrs) for one in partitions.values()}
 
 
+@BREAKING
 async def test_the_cluster_survives_a_killed_broker_and_takes_it_back(
-    backend: Backend, eventually: Eventually
+    breakable: Backends, eventually: Eventually
 ) -> None:
-    settings, backends = {"bootstrap.servers": backend("kafka")["servers"]}, Backends()
+    list(breakable.up(["kafka"]))
+    settings = {"bootstrap.servers": breakable.address("kafka")["servers"]}
     topic = made_topic(settings)
     assert insync(settings, topic) == {3}
 
     async def copies_are(count: int) -> bool:
         return await asyncio.to_thread(insync, settings, topic) == {count}
 
-    backends.kill("kafka-2")
+    breakable.kill("kafka-2")
     try:
-        assert not backends.is_running("kafka-2")
+        assert not breakable.is_running("kafka-2")
         assert produced(settings, topic, 50) == []
         await eventually(lambda: copies_are(2), within=60)
     finally:
-        backends.start("kafka-2")
+        breakable.start("kafka-2")
     await eventually(lambda: copies_are(3), within=60)
     assert produced(settings, topic, 50) == []
 
@@ -103,12 +105,14 @@ def test_the_secure_broker_wants_the_password_and_a_known_authority(backend: Bac
         in_the_clear.list_topics(timeout=3)
 
 
-async def test_redis_keeps_its_data_over_a_restart(backend: Backend) -> None:
-    url, key = backend("redis")["url"], f"tool:{uuid4().hex}"
+@BREAKING
+async def test_redis_keeps_its_data_over_a_restart(breakable: Backends) -> None:
+    list(breakable.up(["redis"]))
+    url, key = breakable.address("redis")["url"], f"tool:{uuid4().hex}"
     async with redis.asyncio.from_url(url) as client:
         await client.set(key, "kept")
-    Backends().stop("redis")
-    Backends().start("redis")
+    breakable.stop("redis")
+    breakable.start("redis")
     async with redis.asyncio.from_url(url) as client:
         assert await client.get(key) == b"kept"
         await client.delete(key)
@@ -135,13 +139,15 @@ async def test_postgres_speaks_tls_and_can_be_decoded(backend: Backend) -> None:
         await connection.close()
 
 
-async def test_a_killed_postgres_comes_back_with_what_was_committed(backend: Backend) -> None:
-    url, table = backend("postgres15")["url"], f"tool_{uuid4().hex}"
+@BREAKING
+async def test_a_killed_postgres_comes_back_with_what_was_committed(breakable: Backends) -> None:
+    list(breakable.up(["postgres15"]))
+    url, table = breakable.address("postgres15")["url"], f"tool_{uuid4().hex}"
     connection = await asyncpg.connect(url)
     await connection.execute(f"create table {table} as select 7 as seven")
-    Backends().kill("postgres15")
+    breakable.kill("postgres15")
     connection.terminate()
-    Backends().start("postgres15")
+    breakable.start("postgres15")
     connection = await asyncpg.connect(url)
     assert await connection.fetchval(f"select seven from {table}") == 7
     await connection.execute(f"drop table {table}")

@@ -32,9 +32,19 @@ FETCHED_AT_ONCE: Final = 2000
 BUFFERED_MOST: Final = 10_000
 """Messages that wait here; above that the partitions are paused until half of them are gone."""
 PROBE_EVERY: Final = 0.5
+REBALANCING: Final = (
+    kafka.KafkaError.ILLEGAL_GENERATION,
+    kafka.KafkaError.REBALANCE_IN_PROGRESS,
+    kafka.KafkaError.UNKNOWN_MEMBER_ID,
+)
+"""What a commit is answered while the group is dividing its partitions anew."""
 
 Place = tuple[str, int]
 """Topic as the brokers have it, and partition."""
+
+
+class _Rebalancing(Exception):
+    """Offsets could not be written as the group is changing."""
 
 
 @dataclass(slots=True)
@@ -264,7 +274,10 @@ class KafkaConsumer:
             }
         failure: Unavailable | None = None
         if pending:
-            failure = self._commit_offsets(pending)
+            try:
+                failure = self._commit_offsets(pending)
+            except _Rebalancing:
+                return  # the next round writes what is still held then
         with self._changed:
             if failure is None:
                 for place, offset in pending.items():
@@ -284,6 +297,8 @@ class KafkaConsumer:
         return self._not_committed(wrong) if wrong is not None else None
 
     def _not_committed(self, error: kafka.KafkaError) -> Unavailable:
+        if error.code() in REBALANCING:
+            raise _Rebalancing
         log("bus").warning("bus.commit_failed", member=self._member, error=error.str())
         return unavailable(error)
 
