@@ -163,6 +163,16 @@ class Fleet(Installation):
     def restart(self, name: str) -> None:
         """Stop one replica in order, start it anew under its name, and wait until it is ready."""
         self.stop_replica(name)
+        self.begin(name)
+
+    def kill(self, name: str) -> None:
+        """`kill -9` of one replica; it is gone at return."""
+        child = self.children.pop(name)
+        child.send(signal.SIGKILL)
+        child.wait()
+
+    def begin(self, name: str) -> None:
+        """Start a replica that was stopped or killed, and wait until it is ready."""
         self.children[name] = children.start(self._program(*self._of(name)))
         self._until_ready(self._probed(name))
         self._note()

@@ -6,7 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from installation import Installation
@@ -63,3 +63,26 @@ def assert_all_is_well(home: Installation, accepted: Sequence[str]) -> None:
         assert home.sql_now(service, "select id, reason from dead_letters") == []
     twice = "select reference, count(*) from authorizations group by reference having count(*) > 1"
     assert home.sql_now("simulator", twice) == []
+
+
+def during(
+    home: Installation,
+    fault: Callable[[Load], None],
+    *,
+    orders: int = 150,
+    rate: int = 12,
+    afterwards: int = 20,
+) -> None:
+    """Orders come in before, during and after the fault; none is lost, and all data fits together."""
+    load = Load(home, orders, rate=rate)
+    try:
+        home.until(lambda: load.is_placing, within=60)
+        fault(load)
+        enough = min(len(load.accepted) + afterwards, orders)
+        home.until(lambda: len(load.accepted) >= enough, within=90)
+        found = load.report()
+    finally:
+        load.stop()
+    assert found["good"], found
+    assert_all_is_well(home, load.accepted)
+    home.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -23,6 +24,7 @@ Opened = Callable[[str, Any], None]
 
 def run(builds: Mapping[str, Build], *, redis_url: str | None = None, opened: Opened | None = None) -> int:
     """Open all services in order, wait for a signal or a failure, close them in reverse. Returns the exit code."""
+    faulthandler.enable()  # a crash in a library of C leaves its trace in the log
     return uvloop.run(_run(builds, redis_url, opened))
 
 

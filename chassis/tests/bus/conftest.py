@@ -14,11 +14,12 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import Bus
 from orderhub_chassis.bus.kafka.bus import KafkaBus
 from orderhub_chassis.bus.kafka.cluster import Cluster
+from orderhub_chassis.bus.kafka.positions import Positions
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
 from orderhub_chassis.hints import Hints
@@ -117,9 +118,8 @@ class OnKafka:
         self._ways.open()
 
     async def keep(self, topic: Topic) -> int:
-        async with KafkaBus.open(self.cluster, "bus") as bus:
-            places = [(topic.name, partition) for partition in range(topic.partitions)]
-            return sum((await bus.offsets(places, OffsetSpec.latest())).values())
+        places = [(topic.name, partition) for partition in range(topic.partitions)]
+        return sum((await Positions(self.cluster).ends(places)).values())
 
     async def delete(self) -> None:
         """The names of a test are its own, but the brokers are everybody's."""

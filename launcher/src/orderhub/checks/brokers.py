@@ -7,9 +7,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 import confluent_kafka as kafka
-from confluent_kafka import admin
 from orderhub_chassis.bus.kafka import records
-from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, unavailable
+from orderhub_chassis.bus.kafka.cluster import Cluster, answered, unavailable
+from orderhub_chassis.bus.kafka.positions import Place, Positions
 from orderhub_contracts import topics
 
 from orderhub.checks.model import Confirmed, Row
@@ -19,7 +19,7 @@ LOOK_SECONDS: Final = 0.2
 """The client waits as long for a batch to become full, also for the last one."""
 PATIENCE_SECONDS: Final = 30.0
 READ: Final = sorted({topic.name for read in topics.READERS.values() for topic in read})
-Place = tuple[str, int]
+PLACES: Final = [(name, partition) for name in READ for partition in range(topics.BY_NAME[name].partitions)]
 
 
 class BrokersLog:
@@ -27,54 +27,37 @@ class BrokersLog:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._brokers = cluster.admin()
+        self._positions = Positions(cluster)
         self._logged: list[Row] | None = None
 
     async def logged(self) -> list[Row]:
         """A row per batch and partition: how many of its messages are there, each once however often it was published,
         and the offset at which the last of them came first."""
         if self._logged is None:
-            ends = await self._brokers.ask(lambda client: self._offsets(client, admin.OffsetSpec.latest()))
-            self._logged = await self._brokers.ask(lambda _: self._read(ends))
+            ends = await self._positions.ends(PLACES)
+            try:
+                self._logged = await answered(lambda: self._read(ends))
+            except kafka.KafkaException as error:
+                raise unavailable(error.args[0]) from error
         return self._logged
 
     async def confirmed(self) -> Confirmed:
-        return await self._brokers.ask(self._confirmed)
+        """By group, topic and partition."""
+        return {
+            (group, topic, partition): offset
+            for group in topics.READERS
+            for (topic, partition), offset in (await self._positions.confirmed(group, PLACES)).items()
+        }
 
     async def misplaced(self) -> list[Row]:
         """What a group has confirmed beyond the end of a partition."""
-        confirmed = await self._brokers.ask(self._confirmed)
-        ends = await self._brokers.ask(lambda client: self._offsets(client, admin.OffsetSpec.latest()))
+        confirmed = await self.confirmed()
+        ends = await self._positions.ends(PLACES)
         return [
             {"topic": topic, "partition": partition, "consumer": group, "confirmed": offset, "end": ends[topic, partition]}
             for (group, topic, partition), offset in confirmed.items()
             if offset > ends[topic, partition]
         ]  # fmt: skip
-
-    def _confirmed(self, client: admin.AdminClient) -> Confirmed:
-        found: Confirmed = {}
-        for group in topics.READERS:
-            name = self._cluster.prefix + group
-            request = [kafka.ConsumerGroupTopicPartitions(name)]
-            answer = client.list_consumer_group_offsets(request, request_timeout=ANSWER_SECONDS)[name]
-            for place in answer.result().topic_partitions:
-                if place.offset >= 0:
-                    found[group, place.topic.removeprefix(self._cluster.prefix), place.partition] = (
-                        place.offset
-                    )
-        return found
-
-    def _offsets(self, client: admin.AdminClient, which: Any) -> dict[Place, int]:
-        asked = {
-            kafka.TopicPartition(self._cluster.prefix + name, partition): which
-            for name in READ
-            for partition in range(topics.BY_NAME[name].partitions)
-        }
-        answers = client.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-        return {
-            (place.topic.removeprefix(self._cluster.prefix), place.partition): future.result().offset
-            for place, future in answers.items()
-        }
 
     def _read(self, ends: dict[Place, int]) -> list[Row]:
         options = {

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
-import confluent_kafka as kafka
-from confluent_kafka import admin
 from orderhub_contracts.topics import Topic
 
 from orderhub_chassis.bus.kafka import catalogue
 from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Administration, Cluster
 from orderhub_chassis.bus.kafka.member import KafkaConsumer
+from orderhub_chassis.bus.kafka.positions import Positions
 from orderhub_chassis.bus.kafka.producer import Producer
 from orderhub_chassis.messages import OutboxBatch
 from orderhub_chassis.telemetry import log
-
-Place = tuple[str, int]
 
 
 class KafkaBus:
@@ -27,6 +23,7 @@ class KafkaBus:
         self._cluster = cluster
         self.identity = identity
         self._brokers = brokers
+        self._positions = Positions(cluster)
         self._producer = producer
         self._subscribed: dict[str, set[str]] = {}
 
@@ -62,52 +59,17 @@ class KafkaBus:
 
     async def lag(self, group: str) -> dict[str, int]:
         """Of the topics that the group has committed or was asked to read here."""
-        committed = await self._brokers.ask(lambda client: self._committed(client, group))
+        places = await self._brokers.ask(lambda client: catalogue.places(self._cluster, client))
+        committed = await self._positions.confirmed(group, places)
         names = self._subscribed.get(group, set()) | {topic for topic, _ in committed}
-        if not names:
-            return {}
-        places = await self._brokers.ask(lambda client: self._places(client, names))
-        ends = await self.offsets(places, admin.OffsetSpec.latest())
-        unread = [place for place in places if place not in committed]
-        begins = await self.offsets(unread, admin.OffsetSpec.earliest()) if unread else {}
+        wanted = [place for place in places if place[0] in names]
+        if not wanted:
+            return dict.fromkeys(names, 0)
+        ends = await self._positions.ends(wanted)
+        unread = [place for place in wanted if place not in committed]
+        begins = await self._positions.begins(unread) if unread else {}
         found = dict.fromkeys(names, 0)
         for place, end in ends.items():
             behind = end - committed.get(place, begins.get(place, 0))
             found[place[0]] = max(found[place[0]], behind)
         return found
-
-    def _committed(self, client: admin.AdminClient, group: str) -> dict[Place, int]:
-        """The next offset of each partition that the group has committed."""
-        name = self._cluster.prefix + group
-        request = [kafka.ConsumerGroupTopicPartitions(name)]
-        answer = client.list_consumer_group_offsets(request, request_timeout=ANSWER_SECONDS)[name]
-        return {
-            (self._short(found.topic), found.partition): found.offset
-            for found in answer.result().topic_partitions
-            if found.offset >= 0
-        }
-
-    def _places(self, client: admin.AdminClient, names: set[str]) -> list[Place]:
-        described = client.list_topics(timeout=ANSWER_SECONDS).topics
-        return [
-            (name, number)
-            for name in names
-            if (topic := described.get(self._cluster.prefix + name)) is not None
-            for number in topic.partitions
-        ]
-
-    async def offsets(self, places: list[Place], which: Any) -> dict[Place, int]:
-        """Begin or end of these partitions."""
-        asked = {kafka.TopicPartition(self._cluster.prefix + name, number): which for name, number in places}
-
-        def found(client: admin.AdminClient) -> dict[Place, int]:
-            answers = client.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-            return {
-                (self._short(where.topic), where.partition): future.result().offset
-                for where, future in answers.items()
-            }
-
-        return await self._brokers.ask(found)
-
-    def _short(self, topic: str) -> str:
-        return topic.removeprefix(self._cluster.prefix)

@@ -85,6 +85,17 @@ async def differences(cluster: Cluster, brokers: Administration) -> list[Differe
     return found
 
 
+def places(cluster: Cluster, client: admin.AdminClient) -> list[tuple[str, int]]:
+    """Topic, without the prefix, and partition: all that the brokers have of the topics of topics.py."""
+    described = _listed(client).topics
+    return [
+        (topic.name, number)
+        for topic in topics.TOPICS
+        if (there := described.get(cluster.prefix + topic.name)) is not None
+        for number in there.partitions
+    ]
+
+
 def _listed(client: admin.AdminClient) -> Any:
     return client.list_topics(timeout=ANSWER_SECONDS)
 

@@ -24,6 +24,7 @@ MOVING: Final = (
     kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
     kafka.KafkaError.LEADER_NOT_AVAILABLE,
     kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
+    kafka.KafkaError._UNKNOWN_PARTITION,
     kafka.KafkaError.NOT_COORDINATOR,
     kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
     kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -101,8 +102,21 @@ def _certificates(settings: KafkaSettings) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+async def answered(question: Callable[[], T]) -> T:
+    """Asked again while leaders move. The question blocks, so it runs beside the loop. Raises KafkaException."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ANSWER_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(question)
+        except kafka.KafkaException as error:
+            if error.args[0].code() not in MOVING or loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.1)
+
+
 class Administration:
-    """Questions to the brokers, each asked again while leaders move. It remembers why connections failed, which an answer
+    """Questions to the brokers. It remembers why connections failed, which an answer
     that never came does not say.
 
     Raises SettingsError for what the client library cannot work with, such as a file that holds no certificate.
@@ -120,16 +134,11 @@ class Administration:
             self._reason = error.str()
 
     async def ask(self, question: Callable[[admin.AdminClient], T]) -> T:
-        """The question blocks, so it runs beside the loop. Raises Unavailable."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + ANSWER_SECONDS
-        while True:
-            try:
-                return await asyncio.to_thread(question, self._client)
-            except kafka.KafkaException as error:
-                if error.args[0].code() not in MOVING or loop.time() > deadline:
-                    raise await self._explained(error.args[0]) from error
-            await asyncio.sleep(0.1)
+        """Raises Unavailable."""
+        try:
+            return await answered(lambda: question(self._client))
+        except kafka.KafkaException as error:
+            raise await self._explained(error.args[0]) from error
 
     async def _explained(self, error: kafka.KafkaError) -> Unavailable:
         await asyncio.to_thread(self._client.poll, 0.1)
