@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 from backends import with_parameters
 from linked import Linked, through
-from orderhub import environment
 from orderhub_backends.control import Backends
 from toxics import Toxiproxy
 
@@ -36,15 +35,13 @@ def fleet(
     )
     ways = zip(kafka["proxied"].split(","), kafka["behind"].split(","), strict=True)
     brokers = [toxiproxy.way(f"kafka-{i}", behind, listen) for i, (listen, behind) in enumerate(ways, 1)]
-    servers = environment.Servers(
-        environment.on_server(dsn),
-        through(toxiproxy, "redis", breakable.address("redis")["url"]),
-        f"kafka://{','.join(brokers)}",
-    )
-    extra = {"ORDERHUB_KAFKA_PREFIX": f"faults-{uuid4().hex[:12]}."}
-    fleet = Linked(
-        tmp_path_factory.mktemp("faults") / "home", extra=extra, servers=servers, toxiproxy=toxiproxy
-    )
+    told = {
+        "ORDERHUB_DATABASE_URL": dsn,
+        "ORDERHUB_REDIS_URL": through(toxiproxy, "redis", breakable.address("redis")["url"]),
+        "ORDERHUB_BUS": f"kafka://{','.join(brokers)}",
+        "ORDERHUB_KAFKA_PREFIX": f"faults-{uuid4().hex[:12]}.",
+    }
+    fleet = Linked(tmp_path_factory.mktemp("faults") / "home", extra=told, toxiproxy=toxiproxy)
     try:
         fleet.start()
         fleet.json("seed", "--bench")

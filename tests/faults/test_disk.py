@@ -59,7 +59,6 @@ def test_outboxes_whose_disk_is_full_lose_nothing(fleet: Fleet, breakable: Backe
     def fault(_: Load) -> None:
         said = log.stat().st_size
         with filled(place):
-            asyncio.run(moved("tight"))
             fleet.until(lambda: FULL in log.read_text(errors="replace")[said:], within=60)
 
     with disk(tmp_path / "disk", megabytes=8) as place:
@@ -68,6 +67,7 @@ def test_outboxes_whose_disk_is_full_lose_nothing(fleet: Fleet, breakable: Backe
         shutil.chown(inner, "nobody", "nogroup")
         fleet.sql_now("orders", f"create tablespace tight location '{inner}'")
         try:
+            asyncio.run(moved("tight"))
             during(fleet, fault)
         finally:
             asyncio.run(moved("pg_default"))

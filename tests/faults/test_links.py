@@ -21,8 +21,8 @@ TROUBLES = {
     "bandwidth": {"rate": 30},
 }
 """toxiproxy's toxics: milliseconds, and kilobytes a second."""
-RATE, LASTS = 12, 3.0
-ORDERS = 250
+RATE, LASTS = 15, 2.5
+ORDERS = 220
 AFTERWARDS = 10
 """Orders that are accepted after one trouble and before the next."""
 
