@@ -1,7 +1,7 @@
 """How the product is set up in these tests: over how many processes, and on which servers instead of its own parts.
 
-One process for `make test`, one per service for `make test-full`, and each set of servers for `make test-backends`: with
-the first of them there are two replicas of every service, with Keycloak the people log in there.
+One process for `make test`, and each set of servers for `make test-backends`: with the first of them there are two
+replicas of every service, with the second a process per service, and the people log in at Keycloak.
 """
 
 from __future__ import annotations
@@ -22,13 +22,6 @@ class Setup:
 
 
 ONE = pytest.param(Setup("1"), id="one-process", marks=pytest.mark.xdist_group("e2e-one-process"))
-MANY = pytest.param(
-    Setup("per-service"),
-    id="process-per-service",
-    marks=[pytest.mark.full, pytest.mark.xdist_group("e2e-process-per-service")],
-)
-
-
 SERVERS_MARKS = [pytest.mark.backends, pytest.mark.xdist_group("e2e-on-servers")]
 """One group, as the databases of all have the same names on one server."""
 
@@ -38,6 +31,6 @@ def on(*servers: str, processes: str = "3") -> object:
 
 
 TWICE = on("kafka", "postgres15", "redis-secure", processes=REPLICAS)
-KEYCLOAK = on("pgbouncer", "redis", "keycloak")
-ON_SERVERS = (TWICE, KEYCLOAK, on("kafka", "postgres15", "connect"))
+KEYCLOAK = MANY = on("pgbouncer", "redis", "keycloak", processes="per-service")
+ON_SERVERS = (TWICE, MANY, on("kafka", "postgres15", "connect"))
 """Three that have every server in one of them: a suite takes minutes."""

@@ -1,5 +1,5 @@
-"""One running product for all tests of this folder: in one process, (`make test-full`) in a process per service, and
-(`make test-backends`) on servers instead of its own parts, also with two replicas of each service.
+"""One running product for all tests of this folder: in one process, and (`make test-backends`) on servers instead of
+its own parts, as a process per service and as two replicas of each.
 
 Every test uses products, customers and orders of its own, so none depends on another; after each module the whole
 data has to fit together.
@@ -17,11 +17,11 @@ from fleet import Fleet, InTurn
 from installation import Installation, is_alive, is_listening
 from keycloak import KeycloakPeople, fresh_realm
 from people import OwnPeople
-from processes import MANY, ON_SERVERS, ONE, REPLICAS, Setup
+from processes import ON_SERVERS, ONE, REPLICAS, Setup
 from shop import Shop
 
 
-@pytest.fixture(scope="session", params=[ONE, MANY, *ON_SERVERS])
+@pytest.fixture(scope="session", params=[ONE, *ON_SERVERS])
 def hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backend: backends.Backend
 ) -> Iterator[Installation]:
