@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from orderhub_chassis.hints import Hints
-from orderhub_chassis.service import Chassis, Surroundings
+from orderhub_chassis.service import Surroundings
 from orderhub_chassis.telemetry import log
 
 Build = Callable[[Surroundings], AbstractAsyncContextManager[Any]]
@@ -80,7 +80,7 @@ class _Stop:
 
 async def _serve(stop: _Stop, services: list[Any]) -> int:
     """Until a signal, then until everybody had time to go elsewhere; or until a service fails. The exit code."""
-    code = await _until(stop.wanted, [service.failed for service in services if isinstance(service, Chassis)])
+    code = await _until(stop.wanted, [service.failed for service in services if hasattr(service, "failed")])
     if code == 0:
         await asyncio.gather(*(service.drain() for service in services if hasattr(service, "drain")))
     return code

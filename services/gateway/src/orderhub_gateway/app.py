@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from orderhub_chassis import http, outages, starting, steady, wire
@@ -32,11 +33,12 @@ COMPARE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running gateway; `port` is the one that was really bound."""
+    """The running gateway; `port` is the one that was really bound. `failed` raises what a task beside the serving died of."""
 
     readiness: Readiness
     port: int
     drain_delay: timedelta
+    failed: asyncio.Future[None]
 
     async def drain(self) -> None:
         """Say at /readyz and to kept connections that this one stops, and serve on until they went elsewhere."""
@@ -61,19 +63,20 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         readiness.unready("redis", "not asked yet")
         edge = Edge(Direct(app), settings, access, limiter, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
-        await stack.enter_async_context(_beside(_until_redis_answers(readiness, redis_url, limiter)))
-        await stack.enter_async_context(_beside(_keep_time(around.clock, limiter)))
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for work in (_until_redis_answers(readiness, redis_url, limiter), _keep_time(around.clock, limiter)):
+            await stack.enter_async_context(_beside(work, failed))
         readiness.opened = True
         try:
-            yield Service(readiness, port, settings.drain_delay)
+            yield Service(readiness, port, settings.drain_delay, failed)
         finally:
             readiness.opened = False
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _beside(work: Coroutine[Any, Any, None], failed: asyncio.Future[None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
-    task.add_done_callback(_tell_of_its_end)
+    task.add_done_callback(partial(_report, failed))
     try:
         yield
     finally:
@@ -81,9 +84,11 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log("gateway").error("gateway.task_died", exc_info=error)
+        log("gateway").error("service.task_died", exc_info=error)
+        if not failed.done():
+            failed.set_exception(error)
 
 
 async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:

@@ -48,8 +48,8 @@ async def test_it_serves_while_redis_is_away_and_readyz_says_what_is_missing(eve
         assert (await http.get("/ping")).status_code == 200
 
 
-async def test_what_runs_beside_the_serving_does_not_die_in_silence(
-    redis_url: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
+async def test_what_runs_beside_the_serving_ends_the_service_when_it_dies(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(clock: Any, ask: Any) -> None:
         raise LookupError("a bug")
@@ -57,13 +57,10 @@ async def test_what_runs_beside_the_serving_does_not_die_in_silence(
     monkeypatch.setattr(steady, "compare", broken)
     with structlog.testing.capture_logs() as logs:
         async with AsyncExitStack() as stack:
-            _, http = await opened(stack, redis_url)
-
-            async def told() -> bool:
-                return any(line["event"] == "gateway.task_died" for line in logs)
-
-            await eventually(told)
-            assert (await http.get("/ping")).status_code == 200
+            service, _ = await opened(stack, redis_url)
+            with pytest.raises(LookupError, match="a bug"):
+                await asyncio.wait_for(service.failed, 30)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["service.task_died"]
 
 
 async def test_it_is_ready_as_soon_as_redis_answers(redis_url: str, eventually: Any) -> None:
