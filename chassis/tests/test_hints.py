@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
+import structlog
 from orderhub_chassis import hints
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import uuid7
@@ -123,6 +125,75 @@ async def test_who_is_heard_is_not_muted_by_an_earlier_message_that_nobody_heard
 
 async def _true(value):
     return value
+
+
+class Way:
+    """A way to Redis on which everything that is connected falls silent at a word: nothing breaks, and nothing comes."""
+
+    def __init__(self, url: str) -> None:
+        self._path = urlsplit(url).path
+        self._silent = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self):
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        try:
+            yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def fall_silent(self):
+        self._silent.set()
+        self._silent = asyncio.Event()
+
+    async def _serve(self, reader, writer):
+        theirs, ours = await asyncio.open_unix_connection(self._path)
+        for source, target in ((reader, ours), (theirs, writer)):
+            task = asyncio.create_task(self._pass(source, target, self._silent))
+            self._tasks.add(task)
+
+    async def _pass(self, source, target, silent):
+        try:
+            while chunk := await source.read(65536):
+                if not silent.is_set():
+                    target.write(chunk)
+        finally:
+            target.close()
+
+
+async def test_a_connection_that_falls_silent_is_given_up_and_hints_come_again(
+    over_redis, redis_url, name, eventually, monkeypatch
+):
+    """A machine that is gone sends no end of its connections."""
+    monkeypatch.setattr(hints, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(hints, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(hints, "FIRST_PAUSE", 0.01)
+    sender, listener, way = await over_redis(), Hints(), Way(redis_url)
+    event = listener.subscribe(name)
+    async with way.open() as url, listener.over_redis(url):
+        await heard(sender, name, event, eventually)
+        way.fall_silent()
+        event.clear()
+        await heard(sender, name, event, eventually)
+
+
+async def test_a_connection_on_which_nothing_is_said_stays(
+    over_redis, redis_url, name, eventually, monkeypatch
+):
+    monkeypatch.setattr(hints, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(hints, "ANSWER_SECONDS", 1.0)
+    with structlog.testing.capture_logs() as logs:
+        sender, listener = await over_redis(), await over_redis()
+        event = listener.subscribe(name)
+        await heard(sender, name, event, eventually)
+        await asyncio.sleep(1.5)  # longer than a question may stay without an answer
+        event.clear()
+        await heard(sender, name, event, eventually)
+    assert [line for line in logs if line["event"] == "hints.redis_away"] == []
 
 
 async def test_without_redis_hints_work_within_the_process(tmp_path):

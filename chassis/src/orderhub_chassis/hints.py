@@ -24,6 +24,10 @@ THROTTLE_SECONDS = 0.01
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 MUTE_SECONDS = 1.0
 """How long a name that nobody else listens to is not sent; a process that starts meanwhile polls."""
+ANSWER_SECONDS = 5.0
+"""How long Redis may take to answer; a connection that has broken without a word is silent for ever."""
+ASK_SECONDS = 10.0
+"""A connection on which nothing was heard for so long is asked whether it still is one."""
 
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:
@@ -83,7 +87,7 @@ class Hints:
         """While open, hints travel to and from the other processes; without Redis, polling goes on alone."""
         from redis.asyncio import Redis  # a quarter of a second, which processes without hints need not wait
 
-        client = Redis.from_url(url)
+        client = Redis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS)
         tasks = [asyncio.create_task(self._send(client)), asyncio.create_task(self._receive(client))]
         try:
             yield
@@ -130,6 +134,7 @@ class Hints:
     async def _listen(self, channel: PubSub) -> None:
         """Listen to the names that somebody here waits for, and look now and then whether there are more."""
         subscribed: set[str] = set()
+        alive = _Alive()
         while True:
             self._changed.clear()
             if missing := self._events.keys() - subscribed:
@@ -137,7 +142,32 @@ class Hints:
                 subscribed |= missing
             if not subscribed:
                 await wait(self._changed, MUTE_SECONDS)
+                alive.heard()
                 continue
-            message = await channel.get_message(timeout=MUTE_SECONDS)
-            if message is not None:
+            message = await channel.get_message(timeout=min(MUTE_SECONDS, ASK_SECONDS))
+            if message is None:
+                await alive.ask(channel)
+                continue
+            alive.heard()
+            if message["type"] == "message":
                 self.notify_here(message["channel"].decode().removeprefix(CHANNEL))
+
+
+class _Alive:
+    """Whether a connection on which nothing comes is still one."""
+
+    def __init__(self) -> None:
+        self._now = asyncio.get_running_loop().time
+        self.heard()
+
+    def heard(self) -> None:
+        self._heard_at, self._asked = self._now(), False
+
+    async def ask(self, channel: PubSub) -> None:
+        """Raises TimeoutError when an earlier question was not answered."""
+        silent = self._now() - self._heard_at
+        if silent > ASK_SECONDS + ANSWER_SECONDS:
+            raise TimeoutError(f"nothing was heard for {silent:.0f} s")
+        if silent > ASK_SECONDS and not self._asked:
+            self._asked = True
+            await channel.ping()
