@@ -208,9 +208,11 @@ def backend() -> Callable[[str], dict[str, str]]:
 def breakable() -> Iterator[Backends]:
     """Servers that a test may kill, stop and trouble: a second set, as those of `backend` are everybody's.
 
-    A test starts those that it needs: `list(breakable.up(["kafka"]))`. All tests that use it are in the group
-    "breakable", so there is one such set.
+    A test starts those that it needs: `list(breakable.up(["kafka"]))`. Tests that use it are marked `breaking`, and one
+    process runs them all.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.fail("another worker might take these servers down: run what is marked breaking without -n")
     places = Places.here()
     servers = Backends(places.beside(places.folder / "breakable"))
     list(servers.down())  # what a run that was killed has left

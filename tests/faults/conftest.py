@@ -39,6 +39,7 @@ def fleet(
         "ORDERHUB_DATABASE_URL": dsn,
         "ORDERHUB_REDIS_URL": through(toxiproxy, "redis", breakable.address("redis")["url"]),
         "ORDERHUB_BUS": f"kafka://{','.join(brokers)}",
+        "ORDERHUB_DRAIN_DELAY": "0.5",
         "ORDERHUB_KAFKA_PREFIX": f"faults-{uuid4().hex[:12]}.",
     }
     fleet = Linked(tmp_path_factory.mktemp("faults") / "home", extra=told, toxiproxy=toxiproxy)

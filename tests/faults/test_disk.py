@@ -17,7 +17,7 @@ from load import Load, during
 from orderhub_backends.control import Backends
 from orderhub_backends.places import Places
 
-pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("breakable")]
+pytestmark = [pytest.mark.backends, pytest.mark.breaking]
 
 FULL = "No space left on device"
 OUTBOXES = ("orders", "inventory", "payments", "delivery")

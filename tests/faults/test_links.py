@@ -9,7 +9,7 @@ from linked import Linked
 from load import Load, assert_all_is_well
 from toxics import Toxiproxy
 
-pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("breakable")]
+pytestmark = [pytest.mark.backends, pytest.mark.breaking]
 
 LINKS = (
     "postgres", "kafka", "redis", "simulator", "auth", "orders", "inventory", "payments", "delivery"

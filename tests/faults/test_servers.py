@@ -12,7 +12,7 @@ from load import Load, during
 from orderhub_backends.control import Backends
 from shop import eventually
 
-pytestmark = [pytest.mark.backends, pytest.mark.xdist_group("breakable")]
+pytestmark = [pytest.mark.backends, pytest.mark.breaking]
 
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")
 MEANWHILE = 20

@@ -1,9 +1,8 @@
-"""What only brokers can do: topics that differ, logins, and brokers that are lost."""
+"""What only brokers can do: topics that differ, and logins."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +17,6 @@ from confluent_kafka.admin import (
     NewPartitions,
     ResourceType,
 )
-from orderhub_backends.control import Backends
 from orderhub_chassis import messages
 from orderhub_chassis.bus.base import TopicMismatch
 from orderhub_chassis.bus.kafka import catalogue
@@ -253,78 +251,3 @@ async def test_a_login_that_fails_says_why(backend, over, said, monkeypatch):
     with pytest.raises(Unavailable, match=said):
         async with KafkaBus.open(secured(backend, **over), "bus"):
             pass
-
-
-# --- brokers that are lost ------------------------------------------------------------------------------------------
-
-
-NODES = ("kafka-1", "kafka-2", "kafka-3")
-
-
-@pytest.fixture
-def brokers(breakable: Backends) -> Iterator[Backends]:
-    """A cluster of which all three run again at the end, whatever a test does to them."""
-    list(breakable.up(["kafka"]))
-    yield breakable
-    lost = [name for name in NODES if not breakable.is_running(name)]
-    for name in lost:
-        breakable.start(name, wait=name == lost[-1])
-
-
-async def publish_surely(bus, batch):
-    """As the relay does: for ever."""
-    while True:
-        try:
-            return await bus.publish([batch])
-        except Unavailable:
-            await asyncio.sleep(0.05)
-
-
-async def read_until(consumer, kit, seen, total):
-    """Each message once, in the order in which it came first."""
-    while sum(map(len, seen.values())) < total:
-        try:
-            got = await consumer.poll(200, timeout=0.5)
-            await consumer.commit(got)
-        except Unavailable:
-            await asyncio.sleep(0.05)
-            continue
-        for key, number in kit.pairs(got):
-            if number not in seen.setdefault(key, []):
-                seen[key].append(number)
-
-
-@pytest.mark.xdist_group("breakable")
-@pytest.mark.parametrize("lost", [NODES[1:2], NODES[::2], NODES], ids=["one", "two", "all"])
-async def test_brokers_that_are_killed_and_come_back_lose_nothing(kit, brokers, monkeypatch, lost):
-    """Without one of three all goes on; without two nothing is acknowledged; whatever was acknowledged is there."""
-
-    def everybody(number):
-        return kit.batch(*((key, number) for key in kit.keys))
-
-    monkeypatch.setattr(topics, "TOPICS", (kit.topic,))
-    cluster = Cluster(
-        brokers.address("kafka")["servers"], prefix=f"lost-{len(lost)}.", ttl=timedelta(seconds=6), patience=timedelta(seconds=5)
-    )  # fmt: skip
-    seen: dict[str, list[int]] = {}
-    async with (
-        KafkaBus.open(cluster, "bus") as bus,
-        bus.consumer("group", [kit.topic], "m") as consumer,
-    ):
-        for number in range(5):
-            await publish_surely(bus, everybody(number))
-        for name in lost:
-            await asyncio.to_thread(brokers.kill, name)
-        publishing = asyncio.create_task(publish_surely(bus, everybody(5)))
-        if len(lost) == 1:
-            await asyncio.wait_for(publishing, 90)
-        else:
-            with pytest.raises(Unavailable):
-                await bus.publish([kit.batch(("unheard", 0))])
-            assert not publishing.done()
-        for name in lost:
-            await asyncio.to_thread(brokers.start, name, wait=False)
-        await asyncio.wait_for(publishing, 90)
-        await publish_surely(bus, everybody(6))
-        await asyncio.wait_for(read_until(consumer, kit, seen, 7 * 12), 90)
-    assert {key: seen[key] for key in kit.keys} == {key: list(range(7)) for key in kit.keys}

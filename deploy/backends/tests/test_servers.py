@@ -22,7 +22,6 @@ from orderhub_backends.control import Backends
 from orderhub_backends.places import ROOT
 
 pytestmark = pytest.mark.backends
-BREAKING = pytest.mark.xdist_group("breakable")
 Backend = Callable[[str], dict[str, str]]
 Eventually = Callable[..., Awaitable[Any]]
 SECONDS = 30.0
@@ -62,7 +61,7 @@ def insync(settings: dict[str, Any], topic: str) -> set[int]:
     return {len(one.isrs) for one in partitions.values()}
 
 
-@BREAKING
+@pytest.mark.breaking
 async def test_the_cluster_survives_a_killed_broker_and_takes_it_back(
     breakable: Backends, eventually: Eventually
 ) -> None:
@@ -105,7 +104,7 @@ def test_the_secure_broker_wants_the_password_and_a_known_authority(backend: Bac
         in_the_clear.list_topics(timeout=3)
 
 
-@BREAKING
+@pytest.mark.breaking
 async def test_redis_keeps_its_data_over_a_restart(breakable: Backends) -> None:
     list(breakable.up(["redis"]))
     url, key = breakable.address("redis")["url"], f"tool:{uuid4().hex}"
@@ -139,7 +138,7 @@ async def test_postgres_speaks_tls_and_can_be_decoded(backend: Backend) -> None:
         await connection.close()
 
 
-@BREAKING
+@pytest.mark.breaking
 async def test_a_killed_postgres_comes_back_with_what_was_committed(breakable: Backends) -> None:
     list(breakable.up(["postgres15"]))
     url, table = breakable.address("postgres15")["url"], f"tool_{uuid4().hex}"

@@ -25,6 +25,8 @@ MOVING: Final = (
     kafka.KafkaError.LEADER_NOT_AVAILABLE,
     kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
     kafka.KafkaError._UNKNOWN_PARTITION,
+    kafka.KafkaError.FENCED_LEADER_EPOCH,
+    kafka.KafkaError.UNKNOWN_LEADER_EPOCH,
     kafka.KafkaError.NOT_COORDINATOR,
     kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
     kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

@@ -3,32 +3,14 @@ request fails for good."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import backends
 import pytest
 from fleet import REPLICAS, Fleet
 from load import Load, assert_all_is_well
 from orderhub import topology
-from processes import SERVERS_MARKS
 
-pytestmark = SERVERS_MARKS
+pytestmark = [pytest.mark.backends, pytest.mark.breaking]
 
 RATE, SECONDS = 40, 120
-DRAIN = {"ORDERHUB_DRAIN_DELAY": "0.5"}
-
-
-@pytest.fixture
-def fleet(backend: backends.Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    backends.empty(backend)
-    told = backends.variables(backend, ("kafka", "postgres15", "redis-secure"))
-    fleet = Fleet(tmp_path_factory.mktemp("rolling") / "home", extra=told | DRAIN)
-    try:
-        fleet.start()
-        fleet.json("seed", "--bench")
-        yield fleet
-    finally:
-        assert fleet.stop() == 0
 
 
 def test_a_rolling_restart_of_everything_under_load_loses_nothing(fleet: Fleet) -> None:
