@@ -132,7 +132,7 @@ def test_a_part_that_dies_shows_its_log_and_leaves_the_others_noted(
     make_backends: MakeBackends, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backends = make_backends(a_part("one"), a_part("two", "raise SystemExit('the disk is on fire')"))
-    monkeypatch.setattr(cli, "Backends", lambda: backends)
+    monkeypatch.setattr(cli, "Backends", lambda places: backends)
     assert cli.main(["up"]) == 1
     said = capsys.readouterr()
     assert "two ended before it was ready" in said.err
@@ -146,7 +146,7 @@ def test_an_unknown_name_is_answered_with_the_list(
     make_backends: MakeBackends, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backends = make_backends(a_part("one"), a_part("two"))
-    monkeypatch.setattr(cli, "Backends", lambda: backends)
+    monkeypatch.setattr(cli, "Backends", lambda places: backends)
     assert cli.main(["up", "three"]) == 1
     assert "there is no three; there are one, two" in capsys.readouterr().err
     assert cli.main(["kill", "one"]) == 1
