@@ -195,7 +195,7 @@ class Kit:
     def pairs(self, deliveries: Iterable[Delivery]) -> list[tuple[str, int]]:
         return [(r.key, int(r.subject)) for d in deliveries for r in d.records]
 
-    async def read(self, consumer: Any, count: int, *, within: float = 15.0) -> list[Delivery]:
+    async def read(self, consumer: Any, count: int, *, within: float = 60.0) -> list[Delivery]:
         """Poll until `count` messages have come; fails when they do not."""
         got: list[Delivery] = []
         async with asyncio.timeout(within):

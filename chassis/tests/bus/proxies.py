@@ -71,6 +71,8 @@ class Proxies:
             task = asyncio.ensure_future(_join(reader, writer, target))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            # However it ends: one that is cancelled before its first step runs no finally of its own.
+            task.add_done_callback(lambda _: writer.transport.abort())
 
         return accept
 
@@ -86,8 +88,6 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targ
             for task in passing:
                 task.cancel()
             far_writer.transport.abort()
-            writer.transport.abort()
-    writer.transport.abort()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
