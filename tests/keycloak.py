@@ -128,12 +128,12 @@ def fresh_realm(server: Mapping[str, str]) -> Iterator[Realm]:
     """A realm of its own as deploy/keycloak/orderhub-realm.json has it; gone afterwards."""
     realm = Realm(server, f"orderhub-{secrets.token_hex(6)}")
     content = json.loads((DEPLOY / "orderhub-realm.json").read_text())
-    realm.admin("POST", "", {**content, "realm": realm.name}, realm="new")
-    try:
-        yield realm
-    finally:
-        realm.admin("DELETE", "")
-        realm.close()
+    with contextlib.closing(realm):
+        realm.admin("POST", "", {**content, "realm": realm.name}, realm="new")
+        try:
+            yield realm
+        finally:
+            realm.admin("DELETE", "")
 
 
 class KeycloakPeople:
