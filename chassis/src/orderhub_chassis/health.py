@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -12,11 +13,18 @@ class Readiness:
     opened: bool = False
     draining: bool = False
     reasons: dict[str, str] = field(default_factory=dict)
+    _when_draining: list[Callable[[], None]] = field(default_factory=list)
 
     def drain(self) -> None:
         """Not ready any more, whatever comes: the doors close in a moment."""
         self.draining = True
         self.unready("stop", "it is about to stop")
+        for call in self._when_draining:
+            call()
+
+    def when_draining(self, call: Callable[[], None]) -> None:
+        """`call` then ends what only waits: the doors close on nobody who is inside, so they would wait for it."""
+        self._when_draining.append(call)
 
     def unready(self, part: str, reason: str) -> None:
         self.reasons[part] = reason

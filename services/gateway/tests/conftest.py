@@ -105,6 +105,7 @@ class Api:
         self._tokens: dict[str, str] = {}
         self.users: dict[str, dict[str, Any]] = {}
         self.vendor_id = str(uuid4())
+        self.gateway: Any = None
 
     async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
         url = path if path.startswith("/api") or not path.startswith("/v1") else f"/api{path}"
@@ -221,7 +222,9 @@ async def open_gateway(make_settings: Any, redis_url: str) -> AsyncIterator[Any]
             settings = gateway_settings(over.pop("redis_url", redis_url), {"auth": auth.grpc_port}, **over)
             gateway = await stack.enter_async_context(build_gateway(settings, around))
             peer = await stack.enter_async_context(_peer(auth.grpc_port))
-            return Api(await stack.enter_async_context(_client(gateway.port)), peer, None)
+            opened = Api(await stack.enter_async_context(_client(gateway.port)), peer, None)
+            opened.gateway = gateway
+            return opened
 
         yield open_one
 

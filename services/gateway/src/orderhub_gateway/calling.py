@@ -23,6 +23,7 @@ from orderhub_gateway.responses import Headers
 from orderhub_gateway.schemas.common import Input, Page
 from orderhub_gateway.settings import Settings
 from orderhub_gateway.verifier import Verifier
+from orderhub_gateway.waits import Waits
 
 HttpRequest = Request[Any, Any, Any]
 T = TypeVar("T")
@@ -45,6 +46,8 @@ class Parts:
         self.limiter = limiter
         self.readiness = readiness
         self.access = access
+        self.waits = Waits()
+        readiness.when_draining(self.waits.end)
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         rate, burst = settings.login_rate_per_account, settings.login_burst_per_account
         self.login_policy = Policy("login", rate, burst, essential=True)

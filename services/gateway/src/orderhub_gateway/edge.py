@@ -6,6 +6,7 @@ HEAD, metrics. Plain ASGI in one place, since it runs for every request (14 µs)
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -30,6 +31,7 @@ from orderhub_gateway.errors import (
     KeyMalformed,
     LimitReached,
     NotAcceptable,
+    Stopping,
     TimedOut,
     TokenRefused,
     TooSlow,
@@ -146,6 +148,11 @@ class Edge:
                 else:
                     await self._admit(scope, headers, context)
                     await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            # Nobody cancels a request but the server, for what is still open when its time to stop is over.
+            if context.started:
+                raise
+            await problems.answer(Stopping()).send_over(scope, receive, send)
         except TimeoutError:
             await problems.answer(_given_up(context)).send_over(scope, receive, send)
         except Failure as failure:

@@ -71,6 +71,16 @@ class TimedOut(HttpFailure):
         super().__init__("the answer took too long", retry_after=1)
 
 
+class Stopping(HttpFailure):
+    """The end of the time that a stop leaves for what is under way."""
+
+    kind = Kind.UNAVAILABLE
+    status, code = 503, "gateway.stopping"
+
+    def __init__(self) -> None:
+        super().__init__("it is stopping, and cannot tell whether this was done: ask again", retry_after=1)
+
+
 class KeyRequired(BadRequest):
     code = "idempotency.key_required"
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import structlog
 from orderhub_chassis import steady
+from orderhub_chassis.calls import InternalTokens
+from orderhub_chassis.clock import SystemClock
+from orderhub_chassis.grpc import server as grpc_server
 from orderhub_chassis.service import Surroundings
+from orderhub_contracts.inventory.v1.inventory_pb2_grpc import (
+    InventoryServiceServicer,
+    add_InventoryServiceServicer_to_server,
+)
+from orderhub_contracts.orders.v1 import orders_pb2
+from orderhub_contracts.orders.v1.orders_pb2_grpc import (
+    OrdersServiceServicer,
+    add_OrdersServiceServicer_to_server,
+)
 from orderhub_gateway.app import Service, build
 from orderhub_gateway.settings import Settings
 
@@ -91,3 +104,68 @@ async def test_while_it_drains_it_answers_and_lets_kept_connections_go(
         assert (report.status_code, report.json()["reasons"]["stop"]) == (503, "it is about to stop")
         assert not draining.done(), "the doors would close before anybody could know"
         draining.cancel()
+
+
+class Undecided(OrdersServiceServicer):  # type: ignore[misc]
+    """Takes every order, and settles none."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def PlaceOrders(self, request: orders_pb2.PlaceOrdersRequest, context: Any) -> Any:
+        order = orders_pb2.Order(id=str(uuid4()), status="PENDING", version=1)
+        placed = orders_pb2.PlaceOrderOutcome(order=order)
+        return orders_pb2.PlaceOrdersResponse(outcomes=[placed for _ in request.items])
+
+    async def WaitOrder(self, request: Any, context: Any) -> Any:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+class Silent(InventoryServiceServicer):  # type: ignore[misc]
+    """Answers nothing."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def ListProducts(self, request: Any, context: Any) -> Any:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+def serving(register: Any, servicer: Any, name: str) -> Any:
+    """`async with serving(…) as port:` a peer that the test plays."""
+    tokens = InternalTokens("i" * 40, SystemClock())
+    return grpc_server.serve(
+        "peer", [lambda server: register(servicer, server)], [name], tokens, host="127.0.0.1", port=0, grace=0
+    )
+
+
+async def test_a_request_that_outlives_the_time_to_stop_is_told_so(redis_url: str) -> None:
+    """Not answered as if it had failed: nobody knows whether it was done."""
+    inventory = Silent()
+    async with (
+        serving(add_InventoryServiceServicer_to_server, inventory, "orderhub.Silent") as port,
+        httpx.AsyncClient(timeout=30, trust_env=False) as http,
+    ):
+        async with AsyncExitStack() as stack:
+            over = {"inventory_address": f"127.0.0.1:{port}", "shutdown_grace": 1, "call_timeout": 60}
+            service, _ = await opened(stack, redis_url, **over)
+            asking = asyncio.create_task(http.get(f"http://127.0.0.1:{service.port}/api/v1/products"))
+            await asyncio.wait_for(inventory.asked.wait(), 30)
+        answer = await asking
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["code"] == "gateway.stopping"
+
+
+async def test_who_waits_for_an_order_is_answered_at_once_when_it_drains(open_gateway: Any) -> None:
+    orders = Undecided()
+    async with serving(add_OrdersServiceServicer_to_server, orders, "orderhub.Undecided") as port:
+        api = await open_gateway(orders_address=f"127.0.0.1:{port}")
+        waiting = asyncio.create_task(api.place({"id": str(uuid4())}, headers={"prefer": "wait=25"}))
+        await asyncio.wait_for(orders.asked.wait(), 30)
+        await api.gateway.drain()
+        answer = await asyncio.wait_for(waiting, 15)
+        assert (answer.status_code, answer.json()["status"]) == (202, "PENDING")
+        later = await asyncio.wait_for(api.place({"id": str(uuid4())}, headers={"prefer": "wait=25"}), 15)
+        assert (later.status_code, later.json()["status"]) == (202, "PENDING")

@@ -180,7 +180,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
                 settled.clear()
                 order = await self._own_order(caller, request.id)
                 left = until - loop.time()
-                if order.status in RESTING or left <= 0:
+                if order.status in RESTING or left <= 0 or self._waiters.released:
                     return order
                 try:
                     await asyncio.wait_for(settled.wait(), min(left, LOOK_AGAIN.total_seconds()))

@@ -31,6 +31,7 @@ class Service:
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
     async with open_chassis("orders", settings, around, package="orderhub_orders") as chassis:
         waiters = Waiters()
+        chassis.readiness.when_draining(waiters.release)
         observer = Observer(waiters, around.clock)
         inventory = Inventory(await chassis.connect(settings.inventory_address))
         await chassis.consume(consumers.spec(observer.saved))

@@ -19,6 +19,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._events: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self.released = False
 
     @contextmanager
     def wait_for(self, order_id: UUID) -> Iterator[asyncio.Event]:
@@ -37,3 +38,10 @@ class Waiters:
             if order.status in RESTING and order.id in self._events:
                 for event in self._events[order.id]:
                     event.set()
+
+    def release(self) -> None:
+        """Nobody is to wait any more: the service is about to stop."""
+        self.released = True
+        for events in self._events.values():
+            for event in events:
+                event.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.errors import Failure
@@ -166,6 +168,15 @@ async def test_waiting_ends_when_its_time_is_up(world):
     world.participants.silent = True
     placed = await world.place()
     order = await world.call("WaitOrder", pb.WaitOrderRequest(id=placed.id, wait_ms=50))
+    assert order.status == "PENDING"
+
+
+async def test_waiting_ends_when_the_service_is_about_to_stop(world):
+    world.participants.silent = True
+    placed = await world.place()
+    world.service.chassis.readiness.drain()
+    async with asyncio.timeout(15):
+        order = await world.call("WaitOrder", pb.WaitOrderRequest(id=placed.id, wait_ms=25_000))
     assert order.status == "PENDING"
 
 

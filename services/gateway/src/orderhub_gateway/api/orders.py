@@ -17,16 +17,17 @@ from orderhub_gateway.bodies import JsonBody
 from orderhub_gateway.calling import (
     REPLAYED,
     HttpRequest,
+    Parts,
     change,
     etag,
     id_text,
     keyed,
     page,
     page_request,
+    parts_of,
     peers_of,
     preferred_wait,
 )
-from orderhub_gateway.clients import Service
 from orderhub_gateway.convert import orders as convert
 from orderhub_gateway.responses import Headers, Json
 from orderhub_gateway.schemas.common import MayHaveReason, Page
@@ -55,18 +56,18 @@ async def place_order(request: HttpRequest, data: JSONBody[PlaceOrder]) -> Respo
     if replayed:
         headers.append(REPLAYED)
     if wait := preferred_wait(request):
-        order = await _waited(peers.orders, order, wait)
+        order = await _waited(parts_of(request), order, wait)
         headers.append((b"preference-applied", b"wait=%d" % wait))
     headers.append(etag(order.version))
     return Json(convert.order(order), 200 if wait and order.status not in UNSETTLED else 202, headers)
 
 
-async def _waited(orders: Service, order: pb.Order, seconds: int) -> pb.Order:
+async def _waited(parts: Parts, order: pb.Order, seconds: int) -> pb.Order:
     """As it is after the wait; the order is accepted whatever becomes of the waiting."""
-    request = pb.WaitOrderRequest(id=order.id, wait_ms=seconds * 1000)
+    orders, request = parts.peers.orders, pb.WaitOrderRequest(id=order.id, wait_ms=seconds * 1000)
     try:
-        waited: pb.Order = await orders(orders.stub.WaitOrder, request, timeout=seconds + WAIT_MARGIN)
-        return waited
+        answer = orders(orders.stub.WaitOrder, request, timeout=seconds + WAIT_MARGIN)
+        return await parts.waits.during(answer) or order
     except Unavailable as error:
         log("gateway").warning("orders.wait_failed", order_id=order.id, reason=error.detail)
         return order
