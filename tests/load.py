@@ -19,11 +19,19 @@ class Load:
     """One run. It notes every order at once, and repeats each request under its key while the gateway is away."""
 
     def __init__(
-        self, home: Installation, orders: int, *, rate: int, seed: int = 1, deliver: bool = False
+        self,
+        home: Installation,
+        orders: int,
+        *,
+        rate: int,
+        seed: int = 1,
+        deliver: bool = False,
+        connections: int = 64,
     ) -> None:
         self._record = home.folder.with_name(f"accepted-{secrets.token_hex(4)}.txt")
         command = [sys.executable, "-m", "orderhub", "load", "--json", "--mix", MIX, "--seed", str(seed)]
         command += ["--rate", str(rate), "--orders", str(orders), "--customers", "10"]
+        command += ["--connections", str(connections)]
         command += ["--patience", "90s", "--settle-within", "90s", "--record", str(self._record)]
         self.process = subprocess.Popen(
             [*command, *["--deliver"] * deliver],

@@ -11,6 +11,8 @@ from orderhub import topology
 pytestmark = [pytest.mark.backends, pytest.mark.breaking]
 
 RATE, SECONDS = 40, 120
+CONNECTIONS = 256
+"""A quarter of the orders are waited for, long on a machine that is full: with few connections they set the pace."""
 
 
 def test_a_rolling_restart_of_everything_under_load_loses_nothing(fleet: Fleet) -> None:
@@ -26,7 +28,7 @@ def test_a_rolling_restart_of_everything_under_load_loses_nothing(fleet: Fleet) 
 def _under_load(fleet: Fleet, waiting: list[str]) -> list[str]:
     """Restart who waits for it until the load has placed its last order; the ids of its orders."""
     orders = RATE * SECONDS
-    load = Load(fleet, orders, rate=RATE, deliver=True)
+    load = Load(fleet, orders, rate=RATE, deliver=True, connections=CONNECTIONS)
     try:
         while waiting:
             placed = len(load.accepted)
