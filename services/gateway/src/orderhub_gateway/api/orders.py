@@ -118,7 +118,7 @@ async def cancel_order(
     message = pb.CancelOrderRequest(id=str(order_id), reason=data.reason or "")
     order, headers = await change(request, orders, orders.stub.CancelOrder, message, data)
     if wait := preferred_wait(request):
-        order = await _waited(orders, order, wait)
+        order = await _waited(parts_of(request), order, wait)
         headers.append((b"preference-applied", b"wait=%d" % wait))
     return Json(
         convert.order(order), 202 if order.status in UNSETTLED else 200, [*headers, etag(order.version)]
