@@ -156,13 +156,13 @@ NAMED = re.compile(
     r"(?i)(?:password|_pass|_key|(?<!existing)(?<!tls)secret|token|credentials)\"?\s*(?::(?!=)|=)\s*\"?(?P<value>[^\s\"',}]+)"
 )
 IN_A_URL = re.compile(r"://[^/\s:@\"']*:(?P<value>[^/\s@\"']+)@")
-REQUIRED = re.compile(r"\$\{[A-Z0-9_]+:\?[^}]*\}")
+REQUIRED_OR_NOTHING = re.compile(r"\$\{[A-Z0-9_]+:(?:\?[^}]*|-)\}")
 NO_SECRET = re.compile(r"ORDERHUB_[A-Z0-9_]+$|(?:true|false|null|include)$|[{\[.…]")
 
 
 def secret_in(line: str) -> bool:
-    """A value where a password would stand: no variable that is required, no key of a Secret, no template."""
-    line = REQUIRED.sub("{}", line)
+    """A value where a password would stand: no variable that is required or else empty, no key of a Secret, no template."""
+    line = REQUIRED_OR_NOTHING.sub("{}", line)
     found = [*NAMED.finditer(line), *IN_A_URL.finditer(line)]
     return any(not NO_SECRET.match(one["value"]) for one in found)
 

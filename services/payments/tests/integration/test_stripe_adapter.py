@@ -356,7 +356,7 @@ async def test_nobody_there_is_transient() -> None:
 async def test_one_that_hangs_holds_up_no_other_and_what_found_no_room_was_not_asked(
     server: StripeServer,
 ) -> None:
-    async with adapter(server, seconds=3, parallel=2) as one:
+    async with adapter(server, seconds=2, parallel=2) as one:
         server.fail("/payment_intents", "hang", times=1)
         asked = [authorizing(key=f"k{n}", payment_id=f"p{n}") for n in range(6)]
         results = await one.execute(asked)
