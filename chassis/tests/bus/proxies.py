@@ -56,6 +56,11 @@ class Proxies:
 
     async def _close(self) -> None:
         servers, self._servers = self._servers, []
+        for listener in [listener for server in servers for listener in server.sockets]:
+            self._loop.remove_reader(listener)
+        # asyncio forgets to close what a server has accepted when it is closed before its protocol is made: let it be made.
+        for _ in range(3):
+            await asyncio.sleep(0)
         for server in servers:
             server.close()
         await self._hang_up()
