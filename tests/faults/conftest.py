@@ -6,7 +6,6 @@ One product for all tests of this folder; after each of them all of its data has
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 from backends import with_parameters
@@ -40,7 +39,6 @@ def fleet(
         "ORDERHUB_REDIS_URL": through(toxiproxy, "redis", breakable.address("redis")["url"]),
         "ORDERHUB_BUS": f"kafka://{','.join(brokers)}",
         "ORDERHUB_DRAIN_DELAY": "0.5",
-        "ORDERHUB_KAFKA_PREFIX": f"faults-{uuid4().hex[:12]}.",
     }
     fleet = Linked(tmp_path_factory.mktemp("faults") / "home", extra=told, toxiproxy=toxiproxy)
     try:

@@ -23,8 +23,10 @@ from orderhub_chassis.bus.kafka import catalogue
 from orderhub_chassis.bus.kafka import member as members
 from orderhub_chassis.bus.kafka.bus import KafkaBus
 from orderhub_chassis.bus.kafka.cluster import Cluster
+from orderhub_chassis.bus.kafka.positions import Positions
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.ids import uuid7
+from orderhub_chassis.messages import partition_of
 from orderhub_chassis.settings import KafkaSettings
 from orderhub_contracts import topics
 
@@ -125,6 +127,17 @@ async def test_a_topic_that_somebody_gave_more_partitions_is_refused(on_kafka, k
         await administer(on_kafka.cluster, lambda client: client.create_partitions([more]))
     refusal = await eventually(refusal_of(on_kafka))
     assert "payments.commands.v1 has 13 partitions, topics.py says 12" in refusal
+
+
+async def test_positions_are_found_in_an_installation_without_a_prefix(on_kafka, kit):
+    """The default: all other tests have one, as they share brokers."""
+    async with on_kafka.open() as bus:
+        await bus.publish([kit.batch(("k5", 1), ("k5", 2))])
+        place = (on_kafka.cluster.prefix + kit.topic.name, partition_of("k5", kit.topic.partitions))
+        positions = Positions(replace(on_kafka.cluster, prefix=""))
+        assert await positions.begins([place]) == {place: 0}
+        assert await positions.ends([place]) == {place: 2}
+        assert await positions.confirmed("nobody-has-joined-it", [place]) == {}
 
 
 async def test_more_copies_than_brokers_is_a_mistake_that_says_what_to_set(on_kafka):

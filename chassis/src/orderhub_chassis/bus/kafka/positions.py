@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import confluent_kafka as kafka
 
 from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, answered, unavailable
 
+NOBODY: Final = "positions"
+"""The group of who asks for nobody's positions; it is never joined."""
 Place = tuple[str, int]
 """Topic by its own name, without the installation's prefix, and partition."""
 
@@ -55,7 +57,8 @@ class Positions:
 
     @contextlib.contextmanager
     def _client(self, group: str) -> Iterator[kafka.Consumer]:
-        options = {"group.id": self._cluster.prefix + group, "enable.auto.commit": False}
+        # A name in any case: without one the client library ends the process.
+        options = {"group.id": self._cluster.prefix + (group or NOBODY), "enable.auto.commit": False}
         client = kafka.Consumer(self._cluster.client("orderhub-positions", **options))
         try:
             yield client
