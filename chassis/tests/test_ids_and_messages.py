@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -215,3 +217,19 @@ def test_decode_gives_the_message_that_was_sent():
     sent = CapturePayment(order_id="o")
     record = Record(type=CapturePayment.DESCRIPTOR.full_name, payload=sent.SerializeToString())
     assert messages.decode(record) == sent
+
+
+def test_threads_read_and_write_large_batches_at_once() -> None:
+    """The loop reads rows of its outbox while the bus's producers read others: each in a thread of its own."""
+
+    def there_and_back(seed: int) -> bool:
+        noise = random.Random(seed)
+        for _ in range(40):
+            records = [(f"k{n}", noise.randbytes(40).hex().encode() * 20) for n in range(60)]
+            packed = pack(UUID(int=seed), topics.ORDERS_EVENTS, records)
+            if unpack(row_of(packed)) != packed:
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(there_and_back, range(8))) == [True] * 8

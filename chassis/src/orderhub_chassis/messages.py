@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -192,9 +193,16 @@ _ID, _KEY, _PAYLOAD = (_tag(Record, name) for name in ("id", "key", "payload"))
 _TRACEPARENT, _SAGA, _INDEX = (_tag(Record, name) for name in ("traceparent", "saga", "index"))
 
 
-# For one thread, as is all that writes and reads batches: a process has one event loop.
-_COMPRESSOR: Final = zstandard.ZstdCompressor(level=1)
-_DECOMPRESSOR: Final = zstandard.ZstdDecompressor()
+class _Zstandard(threading.local):
+    """A compressor may work for one thread at a time and lets others run meanwhile: the event loop and the bus's producers
+    would break each other's frames."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=1).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_ZSTANDARD: Final = _Zstandard()
 _FRAME: Final = zstandard.FRAME_HEADER
 _MOST_UNPACKED: Final = 4 * topics.MAX_MESSAGE_BYTES
 """Far above what a batch can have; a frame that announces more is broken, and no memory is taken for it."""
@@ -206,7 +214,7 @@ def row_of(packed: PartitionedBatch) -> bytes:
     A frame begins with its magic number, which is no tag of the message.
     """
     data = packed.SerializeToString()
-    return _COMPRESSOR.compress(data) if len(data) > COMPRESSED_OVER else data
+    return _ZSTANDARD.compress(data) if len(data) > COMPRESSED_OVER else data
 
 
 def unpack(data: bytes) -> PartitionedBatch:
@@ -224,7 +232,7 @@ def _plain(frame: bytes) -> bytes:
     size = zstandard.get_frame_parameters(frame).content_size
     if size > _MOST_UNPACKED:
         raise Undecodable(f"partitioned batch: a frame of {size} bytes")
-    return _DECOMPRESSOR.decompress(frame, allow_extra_data=False)
+    return _ZSTANDARD.decompress(frame, allow_extra_data=False)
 
 
 def decode(record: Record) -> Message:
