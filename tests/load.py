@@ -6,7 +6,8 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from installation import Installation
@@ -16,7 +17,10 @@ SETTLED: Final = ("CONFIRMED", "REJECTED", "CANCELLED", "IN_DELIVERY", "COMPLETE
 
 
 class Load:
-    """One run. It notes every order at once, and repeats each request under its key while the gateway is away."""
+    """One run. It notes every order at once, and repeats each request under its key while the gateway is away.
+
+    Whoever leaves its block early ends it.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,14 @@ class Load:
             env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
     @property
     def accepted(self) -> list[str]:
         """The ids of the orders so far."""
@@ -53,11 +65,6 @@ class Load:
         said, complained = self.process.communicate(timeout=240)
         assert self.process.returncode in (0, 4), f"load: {self.process.returncode} {said} {complained}"
         return json.loads(said.splitlines()[-1])
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
 
 
 def assert_all_is_well(home: Installation, accepted: Sequence[str]) -> None:
@@ -82,15 +89,43 @@ def during(
     afterwards: int = 20,
 ) -> None:
     """Orders come in before, during and after the fault; none is lost, and all data fits together."""
-    load = Load(home, orders, rate=rate)
-    try:
+    with Load(home, orders, rate=rate) as load:
         home.until(lambda: load.is_placing, within=60)
         fault(load)
         enough = min(len(load.accepted) + afterwards, orders)
         home.until(lambda: len(load.accepted) >= enough, within=90)
         found = load.report()
-    finally:
-        load.stop()
     assert found["good"], found
     assert_all_is_well(home, load.accepted)
     home.check()
+
+
+def one_after_another(
+    home: Installation,
+    steps: Iterable[Callable[[], None]],
+    orders: int,
+    *,
+    rate: int,
+    between: int,
+    again: int = 0,
+    connections: int = 64,
+) -> list[str]:
+    """Take the steps while orders come in, `between` orders apart. Returns the ids of all orders.
+
+    A machine that is slow may need more than one load for all of them: each further one places `again` orders, or as
+    many as the first.
+    """
+    accepted: list[str] = []
+    waiting = deque(steps)
+    while waiting:
+        with Load(home, orders, rate=rate, deliver=True, connections=connections) as load:
+            while waiting and len(load.accepted) + between < orders:
+                placed = len(load.accepted)
+                home.until(lambda placed=placed, load=load: len(load.accepted) >= placed + between, within=90)
+                waiting.popleft()()
+            report = load.report()
+        assert report["good"], report
+        assert report["accepted"] == orders, report
+        accepted += load.accepted
+        orders = again or orders
+    return accepted

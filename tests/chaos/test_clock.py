@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from fleet import REPLICAS, Fleet
-from load import Load, assert_all_is_well
+from load import Load, assert_all_is_well, one_after_another
 from orderhub import topology
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("clock")]
@@ -62,23 +63,10 @@ def clocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clocks]:
 
 def test_clocks_that_jump_an_hour_lose_nothing_and_refuse_nobody(clocks: Clocks) -> None:
     fleet = clocks.fleet
-    accepted: list[str] = []
-    jumps = [(service, seconds) for service in topology.NAMES for seconds in (HOUR, -HOUR, 0)]
-    while jumps:
-        load = Load(fleet, ORDERS, rate=RATE, deliver=True)
-        try:
-            while jumps and len(load.accepted) + MEANWHILE < ORDERS:
-                placed = len(load.accepted)
-                clocks.jump(*jumps.pop(0))
-                fleet.until(
-                    lambda p=placed, seen=load: len(seen.accepted) >= min(p + MEANWHILE, ORDERS), within=90
-                )
-            report = load.report()
-        finally:
-            load.stop()
-        assert report["good"], report
-        assert report["accepted"] == ORDERS, report
-        accepted += load.accepted
+    jumps = [
+        partial(clocks.jump, service, seconds) for service in topology.NAMES for seconds in (HOUR, -HOUR, 0)
+    ]
+    accepted = one_after_another(fleet, jumps, ORDERS, rate=RATE, between=MEANWHILE)
     assert_all_is_well(fleet, accepted)
     fleet.check()
 
@@ -89,8 +77,8 @@ def test_a_replica_that_starts_with_a_wrong_clock_goes_by_the_servers(clocks: Cl
         clocks.set(service, HOUR)
         fleet.restart(f"{service}-1")
         assert "clock.set" in (fleet.place.logs / f"{service}-1.log").read_text()
-    load = Load(fleet, 100, rate=RATE, deliver=True)
-    report = load.report()
+    with Load(fleet, 100, rate=RATE, deliver=True) as load:
+        report = load.report()
     assert report["good"], report
     assert_all_is_well(fleet, load.accepted)
     fleet.check()

@@ -49,17 +49,17 @@ def test_every_accepted_order_is_there_and_settles_after_kill_9_at_seeded_moment
     for number in range(KILLS):
         moment, again, seed = dice.uniform(0.05, SECONDS - 2), dice.random() < 0.3, dice.randrange(1, 10**6)
         print(f"seed {SEED}, kill {number + 1}: {moment:.3f} s after the first order, twice: {again}")
-        load = Load(home, RATE * SECONDS, rate=RATE, seed=seed, deliver=number % 2 == 1)
-        home.until(lambda load=load: load.is_placing)
-        time.sleep(moment)
-        assert load.process.poll() is None, load.process.communicate()
-        kill(home)
-        if again:  # and once more while it is starting
-            home.launch()
-            time.sleep(dice.uniform(0.3, 3.0))
+        with Load(home, RATE * SECONDS, rate=RATE, seed=seed, deliver=number % 2 == 1) as load:
+            home.until(lambda load=load: load.is_placing)
+            time.sleep(moment)
+            assert load.process.poll() is None, load.process.communicate()
             kill(home)
-        home.start()
-        found = load.report()
+            if again:  # and once more while it is starting
+                home.launch()
+                time.sleep(dice.uniform(0.3, 3.0))
+                kill(home)
+            home.start()
+            found = load.report()
         print({name: found[name] for name in ("retries", "states", "seconds_settling")})
         assert found["good"], found
         assert found["accepted"] == found["asked"] == RATE * SECONDS

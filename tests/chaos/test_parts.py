@@ -49,15 +49,12 @@ def test_a_provider_that_is_killed_again_and_again_under_load_is_paid_once_per_o
     home: Installation,
 ) -> None:
     dice = random.Random(20260917)
-    load = Load(home, 240, rate=30, seed=11)
-    try:
+    with Load(home, 240, rate=30, seed=11) as load:
         home.until(lambda: load.is_placing)
         for _ in range(6):
             time.sleep(dice.uniform(0.2, 1.2))
             kill(home, "simulator")
         found = load.report()
-    finally:
-        load.stop()
     assert found["good"], found
     assert_all_is_well(home, load.accepted)
     home.check()
@@ -65,14 +62,11 @@ def test_a_provider_that_is_killed_again_and_again_under_load_is_paid_once_per_o
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_that_is_killed_under_load_loses_nothing(home: Installation, name: str) -> None:
-    load = Load(home, 150, rate=30, seed=SERVICES.index(name) + 1, deliver=name == "delivery")
-    try:
+    with Load(home, 150, rate=30, seed=SERVICES.index(name) + 1, deliver=name == "delivery") as load:
         home.until(lambda: load.is_placing)
         time.sleep(1.0)
         kill(home, name)
         found = load.report()
-    finally:
-        load.stop()
     assert found["good"], found
     assert_all_is_well(home, load.accepted)
     home.check()

@@ -65,20 +65,20 @@ def test_a_redis_that_is_killed_and_comes_back_empty_loses_no_order(
     tmp_path: Path, folder: Path, cache: embedded.Redis
 ) -> None:
     home = started(tmp_path, cache.url())
-    load, again = Load(home, ORDERS, rate=RATE, seed=3), None
+    again = None
     try:
-        home.until(lambda: load.is_placing, within=60)
-        os.kill(cache.pid, signal.SIGKILL)
-        cache.child.wait()
-        home.until(lambda: login(home).status_code == 503)
-        until_more(home, load)
-        shutil.rmtree(folder)
-        again = embedded.start_redis(folder)
-        home.until(lambda: login(home).status_code == 401)
-        until_more(home, load)
-        finished(home, load)
+        with Load(home, ORDERS, rate=RATE, seed=3) as load:
+            home.until(lambda: load.is_placing, within=60)
+            os.kill(cache.pid, signal.SIGKILL)
+            cache.child.wait()
+            home.until(lambda: login(home).status_code == 503)
+            until_more(home, load)
+            shutil.rmtree(folder)
+            again = embedded.start_redis(folder)
+            home.until(lambda: login(home).status_code == 401)
+            until_more(home, load)
+            finished(home, load)
     finally:
-        load.stop()
         home.stop()
         if again is not None:
             again.stop()
@@ -89,15 +89,14 @@ def test_a_redis_that_is_emptied_again_and_again_loses_no_order(
 ) -> None:
     url = backends.secure_redis(backend)
     home, client = started(tmp_path, url), Redis.from_url(url)
-    load = Load(home, ORDERS, rate=RATE, seed=4)
     try:
-        home.until(lambda: load.is_placing, within=60)
-        for _ in range(2):
-            client.flushall()
-            client.script_flush()
-            until_more(home, load)
-        finished(home, load)
+        with Load(home, ORDERS, rate=RATE, seed=4) as load:
+            home.until(lambda: load.is_placing, within=60)
+            for _ in range(2):
+                client.flushall()
+                client.script_flush()
+                until_more(home, load)
+            finished(home, load)
     finally:
-        load.stop()
         client.close()
         home.stop()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from processes import MANY
+from processes import KEYCLOAK
 from shop import Shop, eventually, of
 
-pytestmark = [pytest.mark.usefixtures("fits"), pytest.mark.parametrize("hub", [MANY], indirect=True)]
+pytestmark = [pytest.mark.usefixtures("fits"), pytest.mark.parametrize("hub", [KEYCLOAK], indirect=True)]
 
 STEPS = [("delivery", "plan"), ("inventory", "reserve"), ("payments", "authorize")]
 

@@ -29,8 +29,7 @@ AFTERWARDS = 10
 
 @pytest.mark.parametrize("link", LINKS)
 def test_a_troubled_link_loses_nothing(fleet: Linked, toxiproxy: Toxiproxy, link: str) -> None:
-    load = Load(fleet, ORDERS, rate=RATE, seed=LINKS.index(link), deliver=link == "delivery")
-    try:
+    with Load(fleet, ORDERS, rate=RATE, seed=LINKS.index(link), deliver=link == "delivery") as load:
         fleet.until(lambda: load.is_placing, within=60)
         for kind, attributes in TROUBLES.items():
             with toxiproxy.trouble(link, kind, attributes):
@@ -39,8 +38,6 @@ def test_a_troubled_link_loses_nothing(fleet: Linked, toxiproxy: Toxiproxy, link
             fleet.until(lambda enough=enough: len(load.accepted) >= min(enough, ORDERS), within=90)
             assert load.is_placing, f"{kind} came when all orders were placed"
         found = load.report()
-    finally:
-        load.stop()
     assert found["good"], found
     assert_all_is_well(fleet, load.accepted)
     fleet.check()

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from fleet import REPLICAS, Fleet
-from load import Load, assert_all_is_well
+from load import Load, assert_all_is_well, one_after_another
 from orderhub import databases, environment, programs, topology
 from orderhub.reach import Reach
 
@@ -100,30 +101,17 @@ def test_the_old_code_is_really_what_runs_from_there(old: Path, fleet: Released)
 
 
 def test_the_last_release_is_rolled_out_to_the_present_under_load(fleet: Released) -> None:
-    accepted: list[str] = []
+    def replace(name: str) -> None:
+        del fleet.replica_extra[name]
+        fleet.restart(name)
+
     fleet.migrate("pre")
-    waiting = list(EVERYBODY)
-    while waiting:
-        load = Load(fleet, ORDERS, rate=RATE, deliver=True)
-        try:
-            while waiting:
-                placed = len(load.accepted)
-                fleet.until(
-                    lambda p=placed, seen=load: len(seen.accepted) >= min(p + RATE, ORDERS), within=90
-                )
-                if len(load.accepted) >= ORDERS:
-                    break
-                del fleet.replica_extra[waiting[0]]
-                fleet.restart(waiting.pop(0))
-            report = load.report()
-        finally:
-            load.stop()
-        assert report["good"], report
-        assert report["accepted"] == ORDERS, report
-        accepted += load.accepted
+    accepted = one_after_another(
+        fleet, [partial(replace, name) for name in EVERYBODY], ORDERS, rate=RATE, between=RATE
+    )
     fleet.migrate("post")
-    after = Load(fleet, RATE, rate=RATE)
-    assert after.report()["good"]
+    with Load(fleet, RATE, rate=RATE) as after:
+        assert after.report()["good"]
     assert_all_is_well(fleet, [*accepted, *after.accepted])
     fleet.check()
 

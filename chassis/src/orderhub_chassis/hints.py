@@ -144,7 +144,7 @@ class Hints:
                 await wait(self._changed, MUTE_SECONDS)
                 alive.heard()
                 continue
-            message = await channel.get_message(timeout=min(MUTE_SECONDS, ASK_SECONDS))
+            message = await channel.get_message(timeout=MUTE_SECONDS)
             if message is None:
                 await alive.ask(channel)
                 continue

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -159,7 +160,7 @@ class Chassis:
         """A background task: asked to stop and waited for at closing, or cancelled where it cannot be asked."""
         with structlog.contextvars.bound_contextvars(service=self.name):
             task = asyncio.ensure_future(work())
-        task.add_done_callback(self._report)
+        task.add_done_callback(partial(tell_of_death, self.failed, self.name))
         try:
             yield
         finally:
@@ -169,11 +170,13 @@ class Chassis:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _report(self, task: asyncio.Future[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log(self.name).error("service.task_died", exc_info=error)
-            if not self.failed.done():
-                self.failed.set_exception(error)
+
+def tell_of_death(failed: asyncio.Future[None], service: str, task: asyncio.Future[None]) -> None:
+    """For a task beside the serving that has ended: its failure is logged, and `failed` ends the service."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log(service).error("service.task_died", exc_info=error)
+        if not failed.done():
+            failed.set_exception(error)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from orderhub_chassis.bus.kafka.cluster import Cluster
 from orderhub_chassis.bus.kafka.positions import Positions
 from orderhub_chassis.bus.postgres import PostgresBus
 from orderhub_chassis.db import Database
+from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.hints import Hints
 from orderhub_chassis.ids import uuid7
 from orderhub_chassis.messages import Delivery, OutboxBatch
@@ -194,6 +195,14 @@ class Kit:
 
     def pairs(self, deliveries: Iterable[Delivery]) -> list[tuple[str, int]]:
         return [(r.key, int(r.subject)) for d in deliveries for r in d.records]
+
+    async def publish_surely(self, bus: Bus, batch: OutboxBatch) -> None:
+        """As the relay does: for ever."""
+        while True:
+            try:
+                return await bus.publish([batch])
+            except Unavailable:
+                await asyncio.sleep(0.02)
 
     async def read(self, consumer: Any, count: int, *, within: float = 60.0) -> list[Delivery]:
         """Poll until `count` messages have come; fails when they do not."""

@@ -323,13 +323,6 @@ async def test_without_hints_polling_still_finds_everything(adapter, kit):
 
 
 async def test_after_the_bus_restarted_publishing_and_reading_go_on(adapter, kit):
-    async def surely(bus, batch):
-        while True:
-            try:
-                return await bus.publish([batch])
-            except Unavailable:
-                await asyncio.sleep(0.01)
-
     async def read(consumer, seen):
         while len(seen) < 240:
             try:
@@ -345,7 +338,7 @@ async def test_after_the_bus_restarted_publishing_and_reading_go_on(adapter, kit
         seen: list[tuple[str, int]] = []
         reading = asyncio.create_task(read(consumer, seen))
         for number in range(20):
-            await surely(publishing, kit.batch(*((key, number) for key in kit.keys)))
+            await kit.publish_surely(publishing, kit.batch(*((key, number) for key in kit.keys)))
             if number in (5, 10, 15):
                 await adapter.hang_up()
         await asyncio.wait_for(reading, 20)

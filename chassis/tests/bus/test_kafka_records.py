@@ -142,7 +142,7 @@ def test_deliveries_are_consecutive_records_of_one_batch_and_one_partition() -> 
     ]  # fmt: skip
     got = [
         (d.topic, d.partition, d.position, d.batch_id, [r.index for r in d.records])
-        for d in records.deliveries_of(map(records.received, messages), "p.")
+        for d in records.deliveries_of(messages, "p.")
     ]
     assert got == [
         ("t", 0, 11, BATCH, [0, 2]), ("t", 0, 12, other, [0]), ("t", 0, 13, BATCH, [3]), ("t", 1, 20, BATCH, [1]),

@@ -28,15 +28,6 @@ def brokers(breakable: Backends) -> Iterator[Backends]:
         breakable.start(name, wait=name == lost[-1])
 
 
-async def publish_surely(bus, batch):
-    """As the relay does: for ever."""
-    while True:
-        try:
-            return await bus.publish([batch])
-        except Unavailable:
-            await asyncio.sleep(0.05)
-
-
 async def read_until(consumer, kit, seen, total):
     """Each message once, in the order in which it came first."""
     while sum(map(len, seen.values())) < total:
@@ -68,10 +59,10 @@ async def test_brokers_that_are_killed_and_come_back_lose_nothing(kit, brokers, 
         bus.consumer("group", [kit.topic], "m") as consumer,
     ):
         for number in range(5):
-            await publish_surely(bus, everybody(number))
+            await kit.publish_surely(bus, everybody(number))
         for name in lost:
             await asyncio.to_thread(brokers.kill, name)
-        publishing = asyncio.create_task(publish_surely(bus, everybody(5)))
+        publishing = asyncio.create_task(kit.publish_surely(bus, everybody(5)))
         if len(lost) == 1:
             await asyncio.wait_for(publishing, 90)
         else:
@@ -81,6 +72,6 @@ async def test_brokers_that_are_killed_and_come_back_lose_nothing(kit, brokers, 
         for name in lost:
             await asyncio.to_thread(brokers.start, name, wait=False)
         await asyncio.wait_for(publishing, 90)
-        await publish_surely(bus, everybody(6))
+        await kit.publish_surely(bus, everybody(6))
         await asyncio.wait_for(read_until(consumer, kit, seen, 7 * 12), 90)
     assert {key: seen[key] for key in kit.keys} == {key: list(range(7)) for key in kit.keys}

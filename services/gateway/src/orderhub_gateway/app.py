@@ -16,8 +16,7 @@ from orderhub_chassis.calls import InternalTokens
 from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
 from orderhub_chassis.health import Readiness
-from orderhub_chassis.service import Surroundings
-from orderhub_chassis.telemetry import log
+from orderhub_chassis.service import Surroundings, tell_of_death
 from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing, verifier
@@ -76,19 +75,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
 @asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None], failed: asyncio.Future[None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
-    task.add_done_callback(partial(_report, failed))
+    task.add_done_callback(partial(tell_of_death, failed, "gateway"))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _report(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log("gateway").error("service.task_died", exc_info=error)
-        if not failed.done():
-            failed.set_exception(error)
 
 
 async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:

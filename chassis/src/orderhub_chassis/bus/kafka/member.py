@@ -20,7 +20,7 @@ from orderhub_contracts.topics import Topic
 
 from orderhub_chassis import hints
 from orderhub_chassis.bus.kafka.cluster import ANSWER_SECONDS, Cluster, unavailable
-from orderhub_chassis.bus.kafka.records import Received, deliveries_of, received
+from orderhub_chassis.bus.kafka.records import deliveries_of
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.messages import Delivery
 from orderhub_chassis.telemetry import log
@@ -76,7 +76,7 @@ class KafkaConsumer:
         # What both threads touch, under `_changed`.
         self._changed = threading.Condition()
         self._held: dict[Place, Held] = {}
-        self._buffer: deque[tuple[int, Received]] = deque()
+        self._buffer: deque[tuple[int, Any]] = deque()
         self._generations = 0
         self._firsts: list[asyncio.Future[None]] = []
         self._trouble = ""
@@ -136,17 +136,17 @@ class KafkaConsumer:
                 return []
             await hints.wait(self._woken, left)
 
-    def _take(self, most: int) -> list[Received]:
-        found: list[Received] = []
+    def _take(self, most: int) -> list[Any]:
+        found: list[Any] = []
         with self._changed:
             while self._buffer and len(found) < most:
                 generation, message = self._buffer.popleft()
-                held = self._held.get(message.place)
+                held = self._held.get((message.topic(), message.partition()))
                 if held is None or held.generation != generation or held.leaving:
                     continue
                 if held.delivered < 0:
-                    held.confirmed = message.offset
-                held.delivered = message.offset + 1
+                    held.confirmed = message.offset()
+                held.delivered = message.offset() + 1
                 found.append(message)
         return found
 
@@ -199,6 +199,7 @@ class KafkaConsumer:
                 self._round()
             self._write_commits()
         except Exception as error:  # noqa: BLE001 - raised to whoever polls
+            log("bus").error("bus.member_died", member=self._member, exc_info=error)
             self._died = error
         finally:
             self._end()
@@ -246,16 +247,12 @@ class KafkaConsumer:
             self._keep(self._client.consume(FETCHED_AT_ONCE, 0))
 
     def _keep(self, found: list[Any]) -> None:
-        """Messages are read here, while the loop waits for its database, and before the lock is taken that it needs."""
-        messages: list[Received] = []
-        for one in found:
-            if (error := one.error()) is not None:
-                self._on_error(error)
-            else:
-                messages.append(received(one))
         with self._changed:
-            for message in messages:
-                held = self._held.get(message.place)
+            for message in found:
+                if (error := message.error()) is not None:
+                    self._on_error(error)
+                    continue
+                held = self._held.get((message.topic(), message.partition()))
                 if held is not None and not held.leaving:
                     self._trouble = ""
                     self._buffer.append((held.generation, message))

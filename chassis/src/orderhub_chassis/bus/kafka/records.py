@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from orderhub_contracts.events.v1.records_pb2 import Record
@@ -101,35 +101,19 @@ def _read_saga(given: dict[str, bytes], record: Record) -> None:
     saga.compensation = given.get("ce_sagacompensation") == COMPENSATION[1]
 
 
-class Received(NamedTuple):
-    """What a member keeps of a message that came: `place` is its topic as the brokers have it, and its partition."""
-
-    place: tuple[str, int]
-    offset: int
-    batch_id: UUID
-    record: Record
-
-
-def received(message: Any) -> Received:
-    return Received((message.topic(), message.partition()), message.offset(), *record_of(message))
-
-
-def deliveries_of(messages: Iterable[Received], prefix: str) -> Iterator[Delivery]:
+def deliveries_of(messages: Iterable[Any], prefix: str) -> Iterator[Delivery]:
     """Consecutive records of one batch and one partition together; `prefix` is not part of a topic's name."""
     open: dict[tuple[str, int], tuple[UUID, list[Record], int]] = {}
-    for place, offset, batch_id, record in messages:
+    for message in messages:
+        place = (message.topic().removeprefix(prefix), message.partition())
+        batch_id, record = record_of(message)
         last = open.get(place)
         if last is not None and last[0] == batch_id:
             last[1].append(record)
-            open[place] = (batch_id, last[1], offset)
+            open[place] = (batch_id, last[1], message.offset())
             continue
         if last is not None:
-            yield _delivery(place, last, prefix)
-        open[place] = (batch_id, [record], offset)
-    for place, last in open.items():
-        yield _delivery(place, last, prefix)
-
-
-def _delivery(place: tuple[str, int], found: tuple[UUID, list[Record], int], prefix: str) -> Delivery:
-    batch_id, records, position = found
-    return Delivery(place[0].removeprefix(prefix), place[1], position, batch_id, records)
+            yield Delivery(*place, last[2], last[0], last[1])
+        open[place] = (batch_id, [record], message.offset())
+    for place, (batch_id, records, position) in open.items():
+        yield Delivery(*place, position, batch_id, records)
