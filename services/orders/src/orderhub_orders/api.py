@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from orderhub_chassis import idempotency
+from orderhub_chassis.batching import Batcher
 from orderhub_chassis.calls import Caller, InternalTokens, current_call
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database, Transaction
@@ -28,8 +30,8 @@ from orderhub_orders.store import Loaded
 from orderhub_orders.waiting import RESTING, Waiters
 
 ROUTE = "POST /orders"
-LOOK_AGAIN = timedelta(milliseconds=250)
 MAX_WAIT_MS = 30_000
+READS, READ_AT_ONCE = 2, 200
 REPLAYED = (("x-idempotency-replayed", "true"),)
 STATES = [state.value for state in engine.State]
 STATUSES = [status.value for status in Status]
@@ -64,6 +66,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
         self._cursors = cursors
         self._inventory = inventory
         self._waiters = waiters
+        self._reads: Batcher[UUID, pb.Order | None] = Batcher(self._read, size=READ_AT_ONCE, parallel=READS)
 
     # --- placing ------------------------------------------------------------------------------------------------
 
@@ -182,16 +185,20 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
                 left = until - loop.time()
                 if order.status in RESTING or left <= 0 or self._waiters.released:
                     return order
-                try:
-                    await asyncio.wait_for(settled.wait(), min(left, LOOK_AGAIN.total_seconds()))
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await settled.wait()
 
     async def _own_order(self, caller: Caller, id: str) -> pb.Order:
-        order = await queries.order(self._db, _uuid(id), now=self._db.clock.now())
+        order = await self._reads.submit(_uuid(id))
         if order is None or not _may_see(caller, order.customer_id, order.vendor_id):
             raise OrderNotFound(f"no order {id}")
         return order
+
+    async def _read(self, ids: Sequence[UUID]) -> list[pb.Order | None]:
+        """Single orders, as many as are asked for meanwhile: those who wait come in crowds."""
+        found = await queries.by_id(self._db, ids, now=self._db.clock.now())
+        return [found.get(id) for id in ids]
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
         caller, limit = current_call.get().caller, page_limit(request.page.limit)

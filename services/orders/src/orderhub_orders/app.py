@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_contracts.orders.v1 import orders_pb2, orders_pb2_grpc
@@ -15,7 +16,7 @@ from orderhub_orders.clients import Inventory
 from orderhub_orders.observing import Observer
 from orderhub_orders.settings import Settings
 from orderhub_orders.sweeping import Sweeper
-from orderhub_orders.waiting import Waiters
+from orderhub_orders.waiting import LOOK_AGAIN, Waiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         await chassis.consume(consumers.spec(observer.saved))
         sweeper = Sweeper(chassis.db, observer.saved, settings.pivot_alert_after)
         await chassis.every(settings.sweep_every, "sweeper", sweeper.sweep)
+        await chassis.every(LOOK_AGAIN, "waiting", partial(waiters.look, chassis.db))
         servicer = OrdersServicer(chassis.db, chassis.tokens, chassis.cursors, inventory, waiters)
         await chassis.serve_grpc(
             [lambda server: orders_pb2_grpc.add_OrdersServiceServicer_to_server(servicer, server)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -24,15 +24,21 @@ select o.*, (
     from order_lines l where l.order_id = o.id) as lines
 from {orders} o
 """
-ONE = ORDERS.format(orders="orders") + "where o.id = $1"
+BY_ID = ORDERS.format(orders="orders") + "where o.id = any($1)"
+AMONG = "select id from orders where id = any($1) and status = any($2)"
 # Live runs are few, whatever there ever was: read before anything else, never by walking the table until some are found.
 WITH_LIVE = "with live as materialized (select * from {table})"
 IN_A_RUN = frozenset({Status.PENDING, Status.ON_HOLD, Status.CANCELLING})
 
 
-async def order(db: Database, id: UUID, *, now: datetime) -> pb.Order | None:
-    row = await db.fetchrow(ONE, id)
-    return _order(row, now) if row else None
+async def by_id(db: Database, ids: Sequence[UUID], *, now: datetime) -> dict[UUID, pb.Order]:
+    """Those of them that there are."""
+    return {row["id"]: _order(row, now) for row in await db.fetch(BY_ID, ids)}
+
+
+async def among(db: Database, ids: Sequence[UUID], states: Collection[Status]) -> list[UUID]:
+    """Which of these orders are in one of the states."""
+    return [row["id"] for row in await db.fetch(AMONG, ids, list(states))]
 
 
 async def orders(

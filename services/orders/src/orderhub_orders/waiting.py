@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
+from orderhub_chassis.db import Database
+
+from orderhub_orders import queries
 from orderhub_orders.model import SETTLED, TERMINAL
 from orderhub_orders.store import Loaded
 
 RESTING = SETTLED | TERMINAL
+LOOK_AGAIN = timedelta(milliseconds=250)
 
 
 class Waiters:
-    """Wakes are hints: a waiter reads the order again, and looks from time to time by itself."""
+    """Wakes are hints: a waiter reads its order again. What another replica settles is seen by `look`, for all at once."""
 
     def __init__(self) -> None:
         self._events: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
@@ -34,14 +39,19 @@ class Waiters:
 
     def saved(self, loaded: Loaded) -> None:
         """Told after each commit."""
-        for order in loaded.orders.values():
-            if order.status in RESTING and order.id in self._events:
-                for event in self._events[order.id]:
-                    event.set()
+        self._wake([order.id for order in loaded.orders.values() if order.status in RESTING])
+
+    async def look(self, db: Database) -> None:
+        """Wake those whose order rests. Raises Unavailable."""
+        if self._events:
+            self._wake(await queries.among(db, list(self._events), RESTING))
 
     def release(self) -> None:
         """Nobody is to wait any more: the service is about to stop."""
         self.released = True
-        for events in self._events.values():
-            for event in events:
+        self._wake(list(self._events))
+
+    def _wake(self, ids: Sequence[UUID]) -> None:
+        for id in ids:
+            for event in self._events.get(id, ()):
                 event.set()

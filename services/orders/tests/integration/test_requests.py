@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from orderhub_chassis.calls import Call, Caller
@@ -10,6 +11,7 @@ from orderhub_chassis.errors import Failure
 from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.common.v1.common_pb2 import Address, Money, PageRequest
 from orderhub_contracts.orders.v1 import orders_pb2 as pb
+from orderhub_orders import queries
 
 STRANGER = Caller("c-2", frozenset({"customer"}))
 
@@ -162,6 +164,33 @@ async def test_waiting_returns_as_soon_as_the_order_is_settled(world):
     placed = await world.place()
     order = await world.call("WaitOrder", pb.WaitOrderRequest(id=placed.id, wait_ms=10_000))
     assert order.status == "CONFIRMED"
+
+
+async def test_a_crowd_that_waits_is_looked_after_together(world, monkeypatch):
+    """What another replica has settled is seen without a word from it, and not by a read per waiter and look."""
+    reads, by_id = [], queries.by_id
+
+    async def counted(db, ids, *, now):
+        reads.append(len(ids))
+        return await by_id(db, ids, now=now)
+
+    monkeypatch.setattr(queries, "by_id", counted)
+    world.participants.silent = True
+    placed = await world.place()
+    request = pb.WaitOrderRequest(id=placed.id, wait_ms=25_000)
+    waiting = [asyncio.create_task(world.call("WaitOrder", request)) for _ in range(40)]
+
+    async def all_have_looked():
+        return sum(reads) >= len(waiting)
+
+    await world.eventually(all_have_looked)
+    db = world.service.chassis.db
+    await db.execute("update orders set status = 'CANCELLED' where id = $1", UUID(placed.id))
+    async with asyncio.timeout(15):
+        answers = await asyncio.gather(*waiting)
+    assert {order.status for order in answers} == {"CANCELLED"}
+    assert sum(reads) == 2 * len(waiting)
+    assert len(reads) < len(waiting)
 
 
 async def test_waiting_ends_when_its_time_is_up(world):
