@@ -161,6 +161,18 @@ async def test_what_a_slot_has_confirmed_is_swept_and_counted(swept):
     assert not await sweeper.sweep()
 
 
+async def test_what_waits_is_what_the_slot_has_not_confirmed(swept):
+    db, _, slot = swept
+    everything = await cdc.waiting(db)
+    assert everything["n"] == len(SENT)
+    assert everything["oldest"] == await db.fetchval("select min(created_at) from outbox_events")
+    await db.execute("update outbox_events set lsn = 'FFFF/0' where position > 1")
+    await slot()
+    assert (await cdc.waiting(db))["n"] == len(SENT) - 1
+    await db.execute("delete from outbox_events")
+    assert tuple(await cdc.waiting(db)) == (0, None)
+
+
 async def test_a_slot_that_is_new_has_published_nothing_yet(swept):
     """Its first position is behind all rows that its connector has still to take from the table."""
     db, sweeper, slot = swept

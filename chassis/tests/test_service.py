@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import structlog
-from orderhub_chassis import http, metrics, replays
+from orderhub_chassis import cdc, http, metrics, replays
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind, Unavailable
@@ -55,8 +55,9 @@ def open_payments(world, make_settings):
 @pytest.fixture
 def open_orders(world, make_settings):
     @asynccontextmanager
-    async def opened():
+    async def opened(**over):
         settings = await make_settings(ServiceSettings, "orderhub_chassis", bus=world.bus_url.url)
+        settings = settings.model_copy(update=over)
         async with open_chassis("orders", settings, Surroundings(), package="orderhub_chassis") as chassis:
             yield chassis
 
@@ -271,6 +272,23 @@ async def test_housekeeping_measures_the_outbox_the_lag_the_pool_and_the_loop(
             assert gauge(metrics.DB_POOL_SIZE, "orders", "open") >= 1
             assert 0 <= gauge(metrics.LOOP_LAG, "orders") < 5
             assert orders.readiness.reasons == {}
+
+
+async def test_housekeeping_measures_the_outbox_of_the_relay_that_is_used(
+    open_orders, monkeypatch, eventually
+):
+    """With change data capture nothing is in the other form's table."""
+
+    async def three(_):
+        return {"n": 3, "oldest": None}
+
+    monkeypatch.setattr(cdc, "waiting", three)
+    async with open_orders(relay="cdc"):
+
+        async def measured():
+            return metrics.OUTBOX_ROWS.labels("orders")._value.get() == 3
+
+        await eventually(measured)
 
 
 async def _has(world, count):

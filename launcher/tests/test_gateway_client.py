@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from orderhub import control, gateway, home
@@ -80,6 +82,41 @@ def test_a_token_is_kept_while_it_lasts_and_for_one_gateway(
     assert short != first
     gateway.as_user(place, "customer")
     assert len(logins) == 3, "a token that is about to end is not used again"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "repeated"),
+    [("GET", {}, True), ("POST", {"idempotency-key": "k"}, True), ("POST", {}, False)],
+)
+def test_a_503_is_asked_again_where_that_does_no_harm(
+    method: str, headers: dict[str, str], repeated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Mapping[str, str]] = []
+
+    def exchange(
+        api: gateway.Gateway, method: str, path: str, body: Any, headers: Mapping[str, str]
+    ) -> Answer:
+        asked.append(headers)
+        return Answer(503 if len(asked) < 3 else 200, {}, {"code": "unavailable", "title": "away"})
+
+    monkeypatch.setattr(gateway.Gateway, "_exchange", exchange)
+    monkeypatch.setattr(gateway, "AGAIN_SECONDS", 0)
+    api = gateway.Gateway("http://127.0.0.1:1")
+    if repeated:
+        assert api.request(method, "orders", None, headers).status == 200
+        assert asked == [headers] * 3
+        return
+    with pytest.raises(Refused, match="unavailable"):
+        api.request(method, "orders", None, headers)
+    assert len(asked) == 1
+
+
+def test_a_503_that_lasts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.Gateway, "_exchange", lambda *_: Answer(503, {}, {"code": "unavailable"}))
+    monkeypatch.setattr(gateway, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(gateway, "AGAIN_SECONDS", 0)
+    with pytest.raises(Refused, match="unavailable"):
+        gateway.Gateway("http://127.0.0.1:1").get("orders")
 
 
 @pytest.mark.parametrize(

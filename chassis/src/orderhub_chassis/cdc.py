@@ -32,6 +32,9 @@ SLOT: Final = """
 select active, wal_status, confirmed_flush_lsn, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint as behind
 from pg_replication_slots where slot_name = $1
 """
+WAITING: Final = """
+select count(*) as n, min(created_at) as oldest from outbox_events where $1::pg_lsn is null or lsn >= $1
+"""
 SWEPT_AT_ONCE: Final = 10_000
 LONGEST_TRANSACTION: Final = timedelta(seconds=20)
 """A row has the log's position of its insert, and the slot may have confirmed what was committed between that and the row's
@@ -73,6 +76,12 @@ def _rows(
         for partition, record in sorted(placed, key=lambda one: one[1].index):
             given = {name: value.decode() for name, value in attributes.headers_of(record)}
             yield (topic.name, partition, record.key, record.payload, *(given.get(name) for name in COLUMNS))
+
+
+async def waiting(db: Database) -> Any:
+    """How many messages the slot has not confirmed yet, and when the oldest of them was written."""
+    slot = await db.fetchrow(SLOT, slot_of(db.service))
+    return await db.fetchrow(WAITING, slot["confirmed_flush_lsn"] if slot else None)
 
 
 class Sweeper:

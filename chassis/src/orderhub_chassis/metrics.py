@@ -24,8 +24,12 @@ HTTP_SERVER_SECONDS = Histogram(
 )
 DB_RETRIES = Counter("orderhub_db_retries_total", "Transactions run again.", ("service", "reason"))
 DB_POOL_SIZE = Gauge("orderhub_db_pool_connections", "Connections of the pool.", ("service", "state"))
-OUTBOX_ROWS = Gauge("orderhub_outbox_rows", "Record batches that wait for the relay.", ("service",))
-OUTBOX_AGE = Gauge("orderhub_outbox_age_seconds", "Age of the oldest record batch that waits.", ("service",))
+OUTBOX_ROWS = Gauge(
+    "orderhub_outbox_rows",
+    "Record batches that wait for the relay; messages that wait for the connector.",
+    ("service",),
+)
+OUTBOX_AGE = Gauge("orderhub_outbox_age_seconds", "Age of the oldest that waits.", ("service",))
 RELAYED = Counter("orderhub_relay_messages_total", "Messages published by the relay.", ("service", "topic"))
 RELAY_FAILURES = Counter(
     "orderhub_relay_failures_total", "Rounds in which the relay could not publish.", ("service",)

@@ -28,6 +28,12 @@ class Writer(Protocol):
     def write(self, statement: str, *arguments: Any) -> None: ...
 
 
+class Reader(Protocol):
+    """What it takes to look into it."""
+
+    async def fetchrow(self, query: str, *arguments: Any) -> Any: ...
+
+
 class Collector:
     """What one transaction wants to send, in order, per topic."""
 
@@ -58,6 +64,11 @@ def write(tx: Writer, collector: Collector, new_id: NewId) -> None:
     now = collector.clock.now()
     rows = [row for topic, records in collector.records.items() for row in _rows(topic, records, now, new_id)]
     tx.write(INSERT, *map(list, zip(*rows, strict=True)), now)
+
+
+async def waiting(db: Reader) -> Any:
+    """How many record batches wait for the relay, and when the oldest of them was written."""
+    return await db.fetchrow("select count(*) as n, min(created_at) as oldest from outbox")
 
 
 def _rows(

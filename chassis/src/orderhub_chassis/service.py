@@ -311,7 +311,7 @@ async def _housekeeping(chassis: Chassis) -> None:
     await _compare_clocks(chassis)
     db, now = chassis.db, chassis.clock.now()
     metrics.LOOP_LAG.labels(chassis.name).set(await _loop_lag())
-    row = await db.fetchrow("select count(*) as n, min(created_at) as oldest from outbox")
+    row = await (cdc.waiting(db) if chassis.settings.relay == "cdc" else outbox.waiting(db))
     metrics.OUTBOX_ROWS.labels(chassis.name).set(row["n"])
     metrics.OUTBOX_AGE.labels(chassis.name).set((now - row["oldest"]).total_seconds() if row["oldest"] else 0)
     for topic, lag in (await chassis.bus.lag(chassis.name)).items():

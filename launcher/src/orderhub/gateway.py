@@ -10,6 +10,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -19,6 +20,8 @@ from orderhub.exits import Exit, Refused
 PASSWORD = "ORDERHUB_PASSWORD"
 TIMEOUT = 70.0
 SPARE_SECONDS = 30.0
+PATIENCE_SECONDS, AGAIN_SECONDS = 5.0, 0.2
+"""A service that has just come back is found again by the gateway within a second."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,16 @@ class Gateway:
     def request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Raises Refused with the problem's words for every answer that is no success."""
-        answer = self._exchange(method, f"/api/v1/{path}", body, headers or {})
+        """Raises Refused with the problem's words for every answer that is no success.
+
+        A 503 is asked again for a while where that does no harm: a read, or what goes under a key.
+        """
+        given = headers or {}
+        until = time.monotonic() + (PATIENCE_SECONDS if method == "GET" or "idempotency-key" in given else 0)
+        answer = self._exchange(method, f"/api/v1/{path}", body, given)
+        while answer.status == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < until:
+            time.sleep(AGAIN_SECONDS)
+            answer = self._exchange(method, f"/api/v1/{path}", body, given)
         if answer.status >= 400:
             raise Refused(_problem(answer))
         return answer
