@@ -90,7 +90,9 @@ class Part:
 
 def free_port(promised: Set[int] = frozenset()) -> int:
     """One that nobody has bound, and that is not `promised` to somebody."""
-    for port in set(random.sample(PORTS, 200)) - promised:
+    for port in random.sample(PORTS, 200):
+        if port in promised:
+            continue
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

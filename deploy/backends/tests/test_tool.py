@@ -63,6 +63,11 @@ def pid_of(backends: control.Backends, name: str) -> int:
     return int(notes(backends)[name][name]["pid"])
 
 
+def test_ports_are_drawn_from_all_there_are() -> None:
+    """Two folders that choose at the same moment would else choose the same."""
+    assert len({free_port() for _ in range(100)}) > 90
+
+
 def test_what_is_up_is_noted_and_answers_and_is_gone_after_down(make_backends: MakeBackends) -> None:
     backends = make_backends(a_part("one"), a_part("two", needs=("one",)))
     lines = list(backends.up(["two"]))

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from orderhub_chassis.ids import uuid7
 from orderhub_chassis.messages import Outgoing
-from orderhub_contracts.orders.v1.replies_pb2 import SagaReply
+from orderhub_contracts.events.v1.events_pb2 import PaymentChanged
 from orderhub_payments import store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,7 +88,7 @@ async def test_what_is_joined_with_other_writes_has_to_balance_too(
             )
             ids = [good, good, bad, bad]
             tx.write(store.INSERT_ENTRIES, ids, accounts, [7, -7, *amounts], currencies, orders)
-            tx.send(Outgoing(SagaReply(order_id=str(order_id)), str(order_id)))
+            tx.send(Outgoing(PaymentChanged(order_id=str(order_id)), str(order_id)))
 
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=f"{bad} {refusal}"):
         await post(amounts)
