@@ -77,7 +77,9 @@ INVENTORY_EVENTS: Final = Topic(
     "vendor_id",
     timedelta(days=30),
 )
-AUTH_EVENTS: Final = Topic("auth.events.v1", (events.UserRegistered,), "user_id", timedelta(days=30))
+AUTH_EVENTS: Final = Topic(
+    "auth.events.v1", (events.UserRegistered, events.PasswordChanged), "user_id", timedelta(days=30)
+)
 LOGS: Final = Topic("logs.v1", (logs.LogRecord,), "instance", timedelta(days=3))
 
 

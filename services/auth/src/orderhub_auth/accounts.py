@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.messages import Outgoing
-from orderhub_contracts.events.v1.events_pb2 import UserRegistered
+from orderhub_contracts.events.v1.events_pb2 import PasswordChanged, UserRegistered
 
 from orderhub_auth import errors, model, queries, store, tokens
-from orderhub_auth.model import Exchange, User
+from orderhub_auth.model import Client, Exchange, User
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.tokens import Issuer
 
@@ -64,30 +65,33 @@ class Accounts:
     refresh_lifetime: timedelta
     refresh_grace: timedelta
 
-    async def register(self, email: str, password: str, name: str) -> Granted:
+    async def register(self, email: str, password: str, name: str, client: Client) -> Granted:
         """A customer, logged in at once."""
         new = NewUser(email, password, ("customer",), name=name)
         user = await checked(self.db, self.passwords, new, verified=False)
 
         async def work(tx: Transaction) -> Granted:
             await add_user(tx, user)
-            return await self._open_session(tx, user)
+            return await self._open_session(tx, user, client)
 
         return await self.db.run(work)
 
-    async def login(self, email: str, password: str) -> Granted:
+    async def login(self, email: str, password: str, client: Client) -> Granted:
         """Raises WrongCredentials for an unknown address and for a wrong password alike."""
         normal = model.email_or_none(email)
-        user = await queries.user_by_email(self.db, normal) if normal else None
-        right = await self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not right:
-            raise errors.WrongCredentials
-        rehashed = await self.passwords.hash(password) if self._outdated(user) else None
-        return await self.db.run(lambda tx: self._login(tx, user, rehashed))
+        while True:
+            user = await queries.user_by_email(self.db, normal) if normal else None
+            right = await self.passwords.verify(password, user.password_hash if user else None)
+            if user is None or not right:
+                raise errors.WrongCredentials
+            rehashed = await self.passwords.hash(password) if self._outdated(user) else None
+            granted = await self.db.run(partial(self._login, found=user, rehashed=rehashed, client=client))
+            if granted is not None:
+                return granted
 
-    async def refresh(self, refresh_token: str) -> Granted:
+    async def refresh(self, refresh_token: str, client: Client) -> Granted:
         """Rotate. A token that was spent before ends the session; that is committed before it raises."""
-        granted = await self.db.run(lambda tx: self._refresh(tx, tokens.hash_of(refresh_token)))
+        granted = await self.db.run(lambda tx: self._refresh(tx, tokens.hash_of(refresh_token), client))
         if granted is None:
             raise errors.RefreshRefused
         return granted
@@ -101,15 +105,51 @@ class Accounts:
 
         await self.db.run(work)
 
+    async def end_sessions(self, user_id: UUID, reason: str, *, only: UUID | None = None) -> int:
+        """All of a user's, or one; returns how many were live."""
+        now = self.db.clock.now()
+        return await self.db.run(lambda tx: store.revoke_sessions(tx, user_id, reason, now=now, only=only))
+
+    async def change_password(self, user_id: UUID, session_id: UUID | None, current: str, new: str) -> None:
+        """Ends the user's other sessions: whoever else knew the password is out.
+
+        Raises UserNotFound, WrongPassword, UserDisabled, Invalid that names /new_password, and PasswordJustChanged when
+        another change was quicker.
+        """
+        user = await queries.user_by_id(self.db, user_id)
+        if user is None:
+            raise errors.UserNotFound
+        model.check_password(new, user.email, "/new_password")
+        if not await self.passwords.verify(current, user.password_hash):
+            raise errors.WrongPassword
+        hash = await self.passwords.hash(new)
+        await self.db.run(lambda tx: self._set_password(tx, user, hash, session_id))
+
+    async def _set_password(self, tx: Transaction, known: User, hash: str, session_id: UUID | None) -> None:
+        user, now = await store.load_user(tx, known.id, to_change=True), self.db.clock.now()
+        if user.disabled:
+            raise errors.UserDisabled
+        if user.password_hash != known.password_hash:
+            raise errors.PasswordJustChanged
+        await store.set_password_hash(tx, user.id, hash, now=now)
+        await store.revoke_sessions(tx, user.id, "password changed", now=now, but=session_id)
+        tx.send(Outgoing(PasswordChanged(user_id=str(user.id)), str(user.id), actor=str(user.id)))
+
     def _outdated(self, user: User) -> bool:
         return self.passwords.outdated(user.password_hash)
 
-    async def _login(self, tx: Transaction, found: User, rehashed: str | None) -> Granted:
+    async def _login(
+        self, tx: Transaction, found: User, rehashed: str | None, client: Client
+    ) -> Granted | None:
+        """None where the password is another one since it was looked at: then it has to be looked at again."""
+        user = await store.load_user(tx, found.id, to_change=rehashed is not None)
+        if user.password_hash != found.password_hash:
+            return None
         if rehashed:
             await store.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
-        return await self._open_session(tx, await store.load_user(tx, found.id))
+        return await self._open_session(tx, user, client)
 
-    async def _refresh(self, tx: Transaction, hash: bytes) -> Granted | None:
+    async def _refresh(self, tx: Transaction, hash: bytes, client: Client) -> Granted | None:
         now = self.db.clock.now()
         presented = await store.load_presented(tx, hash)
         verdict = model.judge_refresh(presented, now=now, grace=self.refresh_grace)
@@ -119,13 +159,14 @@ class Accounts:
             await store.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
             return None
         user = await store.load_user(tx, presented.user_id)
-        await store.spend(tx, hash, presented.session_id, now=now, until=now + self.refresh_lifetime)
+        until = now + self.refresh_lifetime
+        await store.spend(tx, hash, presented.session_id, client, now=now, until=until)
         return await self._grant(tx, user, presented.session_id)
 
-    async def _open_session(self, tx: Transaction, user: User) -> Granted:
+    async def _open_session(self, tx: Transaction, user: User, client: Client) -> Granted:
         now, session_id = self.db.clock.now(), self.db.new_id()
         until = now + self.refresh_lifetime
-        await store.insert_session(tx, session_id, user.id, now=now, until=until)
+        await store.insert_session(tx, session_id, user.id, client, now=now, until=until)
         return await self._grant(tx, user, session_id)
 
     async def _grant(self, tx: Transaction, user: User, session_id: UUID) -> Granted:

@@ -18,7 +18,7 @@ from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
 from orderhub_auth.accounts import Accounts, Granted, NewUser
-from orderhub_auth.model import User
+from orderhub_auth.model import Client, Session, User
 
 REPLAYED = ("x-idempotency-replayed", "true")
 
@@ -30,18 +30,47 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         self._jwks = pb.GetJwksResponse(jwks_json=jwks, max_age_seconds=int(jwks_max_age.total_seconds()))
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.TokenPair:
-        made = self._uses.register(request.email, request.password, request.name)
+        made = self._uses.register(request.email, request.password, request.name, _client(request.client))
         return self._pair(await _counted("register", made))
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.TokenPair:
-        return self._pair(await _counted("login", self._uses.login(request.email, request.password)))
+        granted = self._uses.login(request.email, request.password, _client(request.client))
+        return self._pair(await _counted("login", granted))
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.TokenPair:
-        return self._pair(await _counted("refresh", self._uses.refresh(request.refresh_token)))
+        granted = self._uses.refresh(request.refresh_token, _client(request.client))
+        return self._pair(await _counted("refresh", granted))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
         await self._uses.logout(request.refresh_token)
         return pb.LogoutResponse()
+
+    async def LogoutAll(self, request: pb.LogoutAllRequest, context: Any) -> pb.LogoutAllResponse:
+        user_id, _ = _own()
+        return pb.LogoutAllResponse(ended=await self._uses.end_sessions(user_id, "logout of all"))
+
+    async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
+        user_id, session_id = _own()
+        limit, scope = page_limit(request.page.limit), f"sessions:{user_id}"
+        before = self._before(scope, request.page.cursor)
+        found = await queries.sessions_of(self._uses.db, user_id, before=before, limit=limit + 1)
+        following = self._cursors.encode(scope, [str(found[limit - 1].id)]) if len(found) > limit else ""
+        items = [_session(session, session_id) for session in found[:limit]]
+        return pb.ListSessionsResponse(items=items, next_cursor=following)
+
+    async def RevokeSession(self, request: pb.RevokeSessionRequest, context: Any) -> pb.RevokeSessionResponse:
+        user_id, _ = _own()
+        only = _uuid_or_none(request.id)
+        if only is None or not await self._uses.end_sessions(user_id, "revoked by its user", only=only):
+            raise errors.SessionNotFound
+        return pb.RevokeSessionResponse()
+
+    async def ChangePassword(
+        self, request: pb.ChangePasswordRequest, context: Any
+    ) -> pb.ChangePasswordResponse:
+        user_id, session_id = _own()
+        await self._uses.change_password(user_id, session_id, request.current_password, request.new_password)
+        return pb.ChangePasswordResponse()
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.User:
         caller = current_call.get().caller
@@ -91,6 +120,32 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
             refresh_expires_in=int(self._uses.refresh_lifetime.total_seconds()),
             user=encoded(granted.user),
         )
+
+
+def _own() -> tuple[UUID, UUID | None]:
+    """The caller's user and session; tokens of other issuers have no session here."""
+    caller = current_call.get().caller
+    caller.need(*model.ROLES)
+    return UUID(caller.user_id), _uuid_or_none(caller.session_id)
+
+
+def _uuid_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _client(given: pb.Client) -> Client:
+    return model.told_client(given.address, given.user_agent)
+
+
+def _session(session: Session, current: UUID | None) -> pb.Session:
+    return pb.Session(
+        id=str(session.id), address=session.client.address, user_agent=session.client.user_agent,
+        created_at=rfc3339(session.created_at), last_seen_at=rfc3339(session.last_seen_at),
+        expires_at=rfc3339(session.expires_at), current=session.id == current,
+    )  # fmt: skip
 
 
 async def _counted(grant: str, work: Awaitable[Granted]) -> Granted:

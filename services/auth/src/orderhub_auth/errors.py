@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from orderhub_chassis.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from orderhub_chassis.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class WrongCredentials(Unauthenticated):
@@ -28,6 +36,32 @@ class RefreshRefused(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__("the refresh token is not valid any more: log in again")
+
+
+class WrongPassword(Invalid):
+    """Not a 401: the caller is who it is, and its access token is fine."""
+
+    code = "auth.wrong_password"
+
+    def __init__(self) -> None:
+        pointer, words = "/current_password", "is not the password of this user"
+        super().__init__(f"{pointer}: {words}", errors=(FieldError(pointer, "wrong", words),))
+
+
+class PasswordJustChanged(Conflict):
+    code = "auth.password_just_changed"
+
+    def __init__(self) -> None:
+        super().__init__("the password was changed by another request meanwhile")
+
+
+class SessionNotFound(NotFound):
+    """Another user's, an ended one, or none at all: the caller is told the same."""
+
+    code = "auth.session_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such session")
 
 
 class EmailTaken(Conflict):

@@ -16,6 +16,8 @@ ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
 NAME_LENGTH: Final = 200
 EMAIL_LENGTH: Final = 254
+ADDRESS_LENGTH: Final = 64
+USER_AGENT_LENGTH: Final = 300
 EMAIL: Final = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -36,6 +38,25 @@ class User:
     email_verified: bool
     disabled: bool
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from: an IP address, and what the client calls itself."""
+
+    address: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login and everything refreshed from it, as its user sees it. `last_seen_at` is the login or the last refresh."""
+
+    id: UUID
+    client: Client
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +111,19 @@ def checked_name(name: str) -> str:
     return trimmed
 
 
-def check_password(password: str, email: str) -> None:
+def told_client(address: str, user_agent: str) -> Client:
+    """What anybody may send is cut, not refused; what cannot be printed becomes a question mark."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in user_agent)
+    return Client(address[:ADDRESS_LENGTH], printable[:USER_AGENT_LENGTH])
+
+
+def check_password(password: str, email: str, pointer: str = "/password") -> None:
     """Long, and not the address itself; no rules of composition (NIST SP 800-63B, section 3.1.1.2)."""
     if len(password) not in PASSWORD_LENGTH:
         first, last = PASSWORD_LENGTH[0], PASSWORD_LENGTH[-1]
-        raise invalid_field("/password", "length", f"must have {first} to {last} characters")
+        raise invalid_field(pointer, "length", f"must have {first} to {last} characters")
     if password.strip().lower() == email:
-        raise invalid_field("/password", "password.is_email", "must not be the e-mail address")
+        raise invalid_field(pointer, "password.is_email", "must not be the e-mail address")
 
 
 def checked_roles(roles: Collection[str], vendor_id: str) -> tuple[tuple[str, ...], UUID | None]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from orderhub_chassis.db import Database
 
-from orderhub_auth.model import User
+from orderhub_auth.model import Client, Session, User
 from orderhub_auth.store import user_from
 
 LIST = """
 select * from users where ($1 = '' or $1 = any (roles)) and ($2::uuid is null or id < $2)
 order by id desc limit $3
+"""
+
+
+SESSIONS = """
+select * from sessions where user_id = $1 and revoked_at is null and expires_at > $2 and ($3::uuid is null or id < $3)
+order by id desc limit $4
 """
 
 
@@ -27,3 +34,16 @@ async def user_by_id(db: Database, id: UUID) -> User | None:
 
 async def list_users(db: Database, *, role: str, before: UUID | None, limit: int) -> list[User]:
     return [user_from(row) for row in await db.fetch(LIST, role, before, limit)]
+
+
+async def sessions_of(db: Database, user_id: UUID, *, before: UUID | None, limit: int) -> list[Session]:
+    """The live ones, newest first."""
+    return [_session(row) for row in await db.fetch(SESSIONS, user_id, db.clock.now(), before, limit)]
+
+
+def _session(row: Any) -> Session:
+    # A session that code before this column has opened was last seen then.
+    seen = row["last_seen_at"] or row["created_at"]
+    return Session(
+        row["id"], Client(row["address"], row["user_agent"]), row["created_at"], seen, row["expires_at"]
+    )

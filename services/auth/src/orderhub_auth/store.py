@@ -11,7 +11,7 @@ from orderhub_chassis.db import Transaction
 
 from orderhub_auth.errors import EmailTaken
 from orderhub_auth.keys import StoredKey
-from orderhub_auth.model import Presented, User
+from orderhub_auth.model import Client, Presented, User
 
 INSERT_USER = """
 insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
@@ -25,6 +25,17 @@ LOAD_PRESENTED = """
 select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at
 from refresh_tokens t join sessions s on s.id = t.session_id
 where t.token_hash = $1 for update of s, t
+"""
+INSERT_SESSION = """
+insert into sessions (id, user_id, address, user_agent, created_at, last_seen_at, expires_at)
+values ($1, $2, $3, $4, $5, $5, $6)
+"""
+SEE_SESSION = """
+update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
+"""
+REVOKE_SESSIONS = """
+update sessions set revoked_at = $2, revoked_reason = $3
+where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is null or id = $4) and id is distinct from $5
 """
 SIGNING_KEYS = "select kid, public_jwk, sealed from signing_keys order by created_at desc, kid"
 KEY_CREATION_LOCK = 7_110_517
@@ -60,16 +71,15 @@ async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: d
     await tx.execute("update users set password_hash = $2, updated_at = $3 where id = $1", user_id, hash, now)
 
 
-async def load_user(tx: Transaction, user_id: UUID) -> User:
-    row = await tx.fetchrow("select * from users where id = $1 for share", user_id)
-    return user_from(row)
+async def load_user(tx: Transaction, user_id: UUID, *, to_change: bool = False) -> User:
+    lock = "no key update" if to_change else "share"
+    return user_from(await tx.fetchrow(f"select * from users where id = $1 for {lock}", user_id))
 
 
-async def insert_session(tx: Transaction, id: UUID, user_id: UUID, *, now: datetime, until: datetime) -> None:
-    await tx.execute(
-        "insert into sessions (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)",
-        id, user_id, now, until,
-    )  # fmt: skip
+async def insert_session(
+    tx: Transaction, id: UUID, user_id: UUID, client: Client, *, now: datetime, until: datetime
+) -> None:
+    await tx.execute(INSERT_SESSION, id, user_id, client.address, client.user_agent, now, until)
 
 
 async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime) -> None:
@@ -84,13 +94,15 @@ async def load_presented(tx: Transaction, hash: bytes) -> Presented | None:
     return Presented(**dict(row)) if row else None
 
 
-async def spend(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime, until: datetime) -> None:
+async def spend(
+    tx: Transaction, hash: bytes, session_id: UUID, client: Client, *, now: datetime, until: datetime
+) -> None:
     """The grace time counts from the first use; the session lives on."""
     await tx.execute(
         "update refresh_tokens set spent_at = coalesce(spent_at, $2), uses = uses + 1 where token_hash = $1",
         hash, now,
     )  # fmt: skip
-    await tx.execute("update sessions set expires_at = $2 where id = $1", session_id, until)
+    await tx.execute(SEE_SESSION, session_id, until, now, client.address, client.user_agent)
 
 
 async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetime) -> None:
@@ -98,6 +110,19 @@ async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetim
         "update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null",
         id, now, reason,
     )  # fmt: skip
+
+
+async def revoke_sessions(
+    tx: Transaction,
+    user_id: UUID,
+    reason: str,
+    *,
+    now: datetime,
+    only: UUID | None = None,
+    but: UUID | None = None,
+) -> int:
+    """End the live sessions of a user, one of them, or all but one; returns how many."""
+    return int((await tx.execute(REVOKE_SESSIONS, user_id, now, reason, only, but)).split()[-1])
 
 
 async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:

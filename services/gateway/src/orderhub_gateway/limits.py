@@ -5,7 +5,7 @@ What happens while Redis cannot be reached:
 | routes | without Redis |
 |---|---|
 | reads, and all writes but those below | go on, under the same limits counted in this process alone |
-| POST under `auth/` and `payments/`, but webhooks | 503 `gateway.limits_unavailable`: guessing passwords and refunds stay limited |
+| POST under `auth/` without a token, a change of password, POST under `payments/` but webhooks | 503 `gateway.limits_unavailable`: guessing passwords and refunds stay limited |
 
 A busy client's tokens are taken from Redis a few at a time and handed out here (a lease of at most a second), so
 that it pays the round trip once per handful of requests; unused ones are lost to it, never doubled.

@@ -68,6 +68,16 @@ class Scene:
         pair = await self.api("POST", "/v1/auth/register", json=user)
         self.texts |= {"ada@example.org": user["email"], "ohr_c2VjcmV0": pair.json()["refresh_token"]}
 
+    async def session(self) -> None:
+        """Opened by the customer beside the one of the token."""
+        user = {"email": self.api.users["customer"]["email"], "password": "a password for tests"}
+        pair = await self.api("POST", "/v1/auth/login", json=user)
+        assert pair.status_code == 200, pair.text
+        [newest, *_] = (
+            await self.api("GET", "/v1/auth/sessions", headers=await self.api.as_("customer"))
+        ).json()["items"]
+        self.ids[things.SESSION] = newest["id"]
+
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
         for shown, real in (self.ids | self.texts).items():
@@ -94,6 +104,7 @@ async def some_product(scene: Scene) -> None:
 
 
 STAGES: dict[str, Stage] = {
+    "revokeSession": Scene.session,
     "login": Scene.login, "refresh": Scene.login, "logout": Scene.login,
     **dict.fromkeys(
         ("listProducts", "getProduct", "updateProduct", "archiveProduct", "changeStock", "placeOrder"), some_product

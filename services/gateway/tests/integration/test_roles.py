@@ -8,7 +8,8 @@ from uuid import uuid4
 WHO = {"-": "anybody", "c": "customer", "v": "vendor", "d": "courier", "o": "operator"}
 ALL = "-cvdo"
 TABLE = {
-    "register": ALL, "login": ALL, "refresh": ALL, "logout": ALL, "getMe": "cvdo",
+    "register": ALL, "login": ALL, "refresh": ALL, "logout": ALL, "getMe": "cvdo", "logoutAll": "cvdo",
+    "listSessions": "cvdo", "revokeSession": "cvdo", "changePassword": "cvdo",
     "getVendor": ALL, "updateVendor": "v",
     "listProducts": ALL, "getProduct": ALL, "createProduct": "vo", "updateProduct": "vo", "archiveProduct": "vo",
     "importProducts": "vo", "changeStock": "vo", "listAnimals": ALL, "addAnimal": "vo", "releaseAnimal": "vo",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from orderhub_contracts.common.v1 import common_pb2 as orderhub_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1borderhub/auth/v1/auth.proto\x12\x10orderhub.auth.v1\x1a\x1forderhub/common/v1/common.proto\"\x8f\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x16\n\x0e\x65mail_verified\x18\x04 \x01(\x08\x12\x11\n\tvendor_id\x18\x05 \x01(\t\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12\x10\n\x08\x64isabled\x18\x07 \x01(\x08\x12\x0c\n\x04name\x18\x08 \x01(\t\"\xa2\x01\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x15\n\rrefresh_token\x18\x02 \x01(\t\x12\x12\n\ntoken_type\x18\x03 \x01(\t\x12\x12\n\nexpires_in\x18\x04 \x01(\x05\x12\x1a\n\x12refresh_expires_in\x18\x05 \x01(\x05\x12$\n\x04user\x18\x06 \x01(\x0b\x32\x16.orderhub.auth.v1.User\"@\n\x0fRegisterRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"/\n\x0cLoginRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse\"\x0e\n\x0cGetMeRequest\"\x10\n\x0eGetJwksRequest\"=\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t\x12\x17\n\x0fmax_age_seconds\x18\x02 \x01(\x05\"d\n\x11\x43reateUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x11\n\tvendor_id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\"O\n\x10ListUsersRequest\x12-\n\x04page\x18\x01 \x01(\x0b\x32\x1f.orderhub.common.v1.PageRequest\x12\x0c\n\x04role\x18\x02 \x01(\t\"O\n\x11ListUsersResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.orderhub.auth.v1.User\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t2\xe8\x04\n\x0b\x41uthService\x12J\n\x08Register\x12!.orderhub.auth.v1.RegisterRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12\x44\n\x05Login\x12\x1e.orderhub.auth.v1.LoginRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12H\n\x07Refresh\x12 .orderhub.auth.v1.RefreshRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12K\n\x06Logout\x12\x1f.orderhub.auth.v1.LogoutRequest\x1a .orderhub.auth.v1.LogoutResponse\x12?\n\x05GetMe\x12\x1e.orderhub.auth.v1.GetMeRequest\x1a\x16.orderhub.auth.v1.User\x12N\n\x07GetJwks\x12 .orderhub.auth.v1.GetJwksRequest\x1a!.orderhub.auth.v1.GetJwksResponse\x12I\n\nCreateUser\x12#.orderhub.auth.v1.CreateUserRequest\x1a\x16.orderhub.auth.v1.User\x12T\n\tListUsers\x12\".orderhub.auth.v1.ListUsersRequest\x1a#.orderhub.auth.v1.ListUsersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1borderhub/auth/v1/auth.proto\x12\x10orderhub.auth.v1\x1a\x1forderhub/common/v1/common.proto\"\x8f\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x16\n\x0e\x65mail_verified\x18\x04 \x01(\x08\x12\x11\n\tvendor_id\x18\x05 \x01(\t\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12\x10\n\x08\x64isabled\x18\x07 \x01(\x08\x12\x0c\n\x04name\x18\x08 \x01(\t\"\xa2\x01\n\tTokenPair\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x15\n\rrefresh_token\x18\x02 \x01(\t\x12\x12\n\ntoken_type\x18\x03 \x01(\t\x12\x12\n\nexpires_in\x18\x04 \x01(\x05\x12\x1a\n\x12refresh_expires_in\x18\x05 \x01(\x05\x12$\n\x04user\x18\x06 \x01(\x0b\x32\x16.orderhub.auth.v1.User\"-\n\x06\x43lient\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x12\n\nuser_agent\x18\x02 \x01(\t\"j\n\x0fRegisterRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12(\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x18.orderhub.auth.v1.Client\"Y\n\x0cLoginRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12(\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x18.orderhub.auth.v1.Client\"Q\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12(\n\x06\x63lient\x18\x02 \x01(\x0b\x32\x18.orderhub.auth.v1.Client\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse\"\x12\n\x10LogoutAllRequest\"\"\n\x11LogoutAllResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\x05\"\x89\x01\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nuser_agent\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\t\x12\x14\n\x0clast_seen_at\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x07 \x01(\x08\"D\n\x13ListSessionsRequest\x12-\n\x04page\x18\x01 \x01(\x0b\x32\x1f.orderhub.common.v1.PageRequest\"U\n\x14ListSessionsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.orderhub.auth.v1.Session\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"\"\n\x14RevokeSessionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15RevokeSessionResponse\"G\n\x15\x43hangePasswordRequest\x12\x18\n\x10\x63urrent_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"\x0e\n\x0cGetMeRequest\"\x10\n\x0eGetJwksRequest\"=\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t\x12\x17\n\x0fmax_age_seconds\x18\x02 \x01(\x05\"d\n\x11\x43reateUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x11\n\tvendor_id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\"O\n\x10ListUsersRequest\x12-\n\x04page\x18\x01 \x01(\x0b\x32\x1f.orderhub.common.v1.PageRequest\x12\x0c\n\x04role\x18\x02 \x01(\t\"O\n\x11ListUsersResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.orderhub.auth.v1.User\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t2\xe4\x07\n\x0b\x41uthService\x12J\n\x08Register\x12!.orderhub.auth.v1.RegisterRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12\x44\n\x05Login\x12\x1e.orderhub.auth.v1.LoginRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12H\n\x07Refresh\x12 .orderhub.auth.v1.RefreshRequest\x1a\x1b.orderhub.auth.v1.TokenPair\x12K\n\x06Logout\x12\x1f.orderhub.auth.v1.LogoutRequest\x1a .orderhub.auth.v1.LogoutResponse\x12T\n\tLogoutAll\x12\".orderhub.auth.v1.LogoutAllRequest\x1a#.orderhub.auth.v1.LogoutAllResponse\x12]\n\x0cListSessions\x12%.orderhub.auth.v1.ListSessionsRequest\x1a&.orderhub.auth.v1.ListSessionsResponse\x12`\n\rRevokeSession\x12&.orderhub.auth.v1.RevokeSessionRequest\x1a\'.orderhub.auth.v1.RevokeSessionResponse\x12\x63\n\x0e\x43hangePassword\x12\'.orderhub.auth.v1.ChangePasswordRequest\x1a(.orderhub.auth.v1.ChangePasswordResponse\x12?\n\x05GetMe\x12\x1e.orderhub.auth.v1.GetMeRequest\x1a\x16.orderhub.auth.v1.User\x12N\n\x07GetJwks\x12 .orderhub.auth.v1.GetJwksRequest\x1a!.orderhub.auth.v1.GetJwksResponse\x12I\n\nCreateUser\x12#.orderhub.auth.v1.CreateUserRequest\x1a\x16.orderhub.auth.v1.User\x12T\n\tListUsers\x12\".orderhub.auth.v1.ListUsersRequest\x1a#.orderhub.auth.v1.ListUsersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,28 +36,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER']._serialized_end=226
   _globals['_TOKENPAIR']._serialized_start=229
   _globals['_TOKENPAIR']._serialized_end=391
-  _globals['_REGISTERREQUEST']._serialized_start=393
-  _globals['_REGISTERREQUEST']._serialized_end=457
-  _globals['_LOGINREQUEST']._serialized_start=459
-  _globals['_LOGINREQUEST']._serialized_end=506
-  _globals['_REFRESHREQUEST']._serialized_start=508
-  _globals['_REFRESHREQUEST']._serialized_end=547
-  _globals['_LOGOUTREQUEST']._serialized_start=549
-  _globals['_LOGOUTREQUEST']._serialized_end=587
-  _globals['_LOGOUTRESPONSE']._serialized_start=589
-  _globals['_LOGOUTRESPONSE']._serialized_end=605
-  _globals['_GETMEREQUEST']._serialized_start=607
-  _globals['_GETMEREQUEST']._serialized_end=621
-  _globals['_GETJWKSREQUEST']._serialized_start=623
-  _globals['_GETJWKSREQUEST']._serialized_end=639
-  _globals['_GETJWKSRESPONSE']._serialized_start=641
-  _globals['_GETJWKSRESPONSE']._serialized_end=702
-  _globals['_CREATEUSERREQUEST']._serialized_start=704
-  _globals['_CREATEUSERREQUEST']._serialized_end=804
-  _globals['_LISTUSERSREQUEST']._serialized_start=806
-  _globals['_LISTUSERSREQUEST']._serialized_end=885
-  _globals['_LISTUSERSRESPONSE']._serialized_start=887
-  _globals['_LISTUSERSRESPONSE']._serialized_end=966
-  _globals['_AUTHSERVICE']._serialized_start=969
-  _globals['_AUTHSERVICE']._serialized_end=1585
+  _globals['_CLIENT']._serialized_start=393
+  _globals['_CLIENT']._serialized_end=438
+  _globals['_REGISTERREQUEST']._serialized_start=440
+  _globals['_REGISTERREQUEST']._serialized_end=546
+  _globals['_LOGINREQUEST']._serialized_start=548
+  _globals['_LOGINREQUEST']._serialized_end=637
+  _globals['_REFRESHREQUEST']._serialized_start=639
+  _globals['_REFRESHREQUEST']._serialized_end=720
+  _globals['_LOGOUTREQUEST']._serialized_start=722
+  _globals['_LOGOUTREQUEST']._serialized_end=760
+  _globals['_LOGOUTRESPONSE']._serialized_start=762
+  _globals['_LOGOUTRESPONSE']._serialized_end=778
+  _globals['_LOGOUTALLREQUEST']._serialized_start=780
+  _globals['_LOGOUTALLREQUEST']._serialized_end=798
+  _globals['_LOGOUTALLRESPONSE']._serialized_start=800
+  _globals['_LOGOUTALLRESPONSE']._serialized_end=834
+  _globals['_SESSION']._serialized_start=837
+  _globals['_SESSION']._serialized_end=974
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=976
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1044
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1046
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1131
+  _globals['_REVOKESESSIONREQUEST']._serialized_start=1133
+  _globals['_REVOKESESSIONREQUEST']._serialized_end=1167
+  _globals['_REVOKESESSIONRESPONSE']._serialized_start=1169
+  _globals['_REVOKESESSIONRESPONSE']._serialized_end=1192
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=1194
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1265
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1267
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1291
+  _globals['_GETMEREQUEST']._serialized_start=1293
+  _globals['_GETMEREQUEST']._serialized_end=1307
+  _globals['_GETJWKSREQUEST']._serialized_start=1309
+  _globals['_GETJWKSREQUEST']._serialized_end=1325
+  _globals['_GETJWKSRESPONSE']._serialized_start=1327
+  _globals['_GETJWKSRESPONSE']._serialized_end=1388
+  _globals['_CREATEUSERREQUEST']._serialized_start=1390
+  _globals['_CREATEUSERREQUEST']._serialized_end=1490
+  _globals['_LISTUSERSREQUEST']._serialized_start=1492
+  _globals['_LISTUSERSREQUEST']._serialized_end=1571
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1573
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1652
+  _globals['_AUTHSERVICE']._serialized_start=1655
+  _globals['_AUTHSERVICE']._serialized_end=2651
 # @@protoc_insertion_point(module_scope)

@@ -127,6 +127,12 @@ class AnimalChanged(_message.Message):
     facts: _common_pb2.AnimalFacts
     def __init__(self, animal_id: _Optional[str] = ..., product_id: _Optional[str] = ..., vendor_id: _Optional[str] = ..., status: _Optional[str] = ..., version: _Optional[int] = ..., facts: _Optional[_Union[_common_pb2.AnimalFacts, _Mapping]] = ...) -> None: ...
 
+class PasswordChanged(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
 class UserRegistered(_message.Message):
     __slots__ = ("user_id", "roles")
     USER_ID_FIELD_NUMBER: _ClassVar[int]

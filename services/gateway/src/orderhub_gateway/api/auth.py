@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
-from litestar import Response, get, post
-from litestar.params import JSONBody
+from litestar import Response, delete, get, post
+from litestar.params import FromPath, JSONBody
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
 
+from orderhub_gateway.api.parameters import Cursor, Limit
 from orderhub_gateway.bodies import JsonBody
-from orderhub_gateway.calling import HttpRequest, context_of, parts_of, peers_of
+from orderhub_gateway.calling import HttpRequest, context_of, page, page_request, parts_of, peers_of
 from orderhub_gateway.convert import auth as convert
 from orderhub_gateway.edge import bearer
 from orderhub_gateway.errors import LimitReached
 from orderhub_gateway.responses import Json, Raw
-from orderhub_gateway.schemas.auth import Login, Refresh, Register, TokenPair, User
+from orderhub_gateway.schemas.auth import ChangePassword, Login, Refresh, Register, Session, TokenPair, User
+from orderhub_gateway.schemas.common import Page
 
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -24,7 +27,9 @@ NO_STORE = (b"cache-control", b"no-store")
 async def register(request: HttpRequest, data: JSONBody[Register]) -> Response[TokenPair]:
     """Become a customer, logged in at once."""
     auth = peers_of(request).auth
-    message = pb.RegisterRequest(email=data.email, password=data.password, name=data.name)
+    message = pb.RegisterRequest(
+        email=data.email, password=data.password, name=data.name, client=_client(request)
+    )
     pair = await auth(auth.stub.Register, message)
     return Json(convert.token_pair(pair), 201, [NO_STORE])
 
@@ -34,7 +39,8 @@ async def login(request: HttpRequest, data: JSONBody[Login]) -> Response[TokenPa
     """Get an access and a refresh token for an e-mail address and its password."""
     await _limit_account(request, data.email)
     auth = peers_of(request).auth
-    pair = await auth(auth.stub.Login, pb.LoginRequest(email=data.email, password=data.password))
+    message = pb.LoginRequest(email=data.email, password=data.password, client=_client(request))
+    pair = await auth(auth.stub.Login, message)
     return Json(convert.token_pair(pair), 200, [NO_STORE])
 
 
@@ -42,7 +48,8 @@ async def login(request: HttpRequest, data: JSONBody[Login]) -> Response[TokenPa
 async def refresh(request: HttpRequest, data: JSONBody[Refresh]) -> Response[TokenPair]:
     """Exchange the refresh token; the one given is spent."""
     auth = peers_of(request).auth
-    pair = await auth(auth.stub.Refresh, pb.RefreshRequest(refresh_token=data.refresh_token))
+    message = pb.RefreshRequest(refresh_token=data.refresh_token, client=_client(request))
+    pair = await auth(auth.stub.Refresh, message)
     return Json(convert.token_pair(pair), 200, [NO_STORE])
 
 
@@ -51,6 +58,45 @@ async def logout(request: HttpRequest, data: JSONBody[Refresh]) -> Response[None
     """End the session of the refresh token; an unknown one counts as ended."""
     auth = peers_of(request).auth
     await auth(auth.stub.Logout, pb.LogoutRequest(refresh_token=data.refresh_token))
+    return Raw(204, b"", [])
+
+
+@post("/auth/logout-all", operation_id="logoutAll", status_code=204)
+async def logout_all(request: HttpRequest) -> Response[None]:
+    """End all sessions of the user, this one among them."""
+    auth = peers_of(request).auth
+    await auth(auth.stub.LogoutAll, pb.LogoutAllRequest())
+    return Raw(204, b"", [])
+
+
+@get("/auth/sessions", operation_id="listSessions")
+async def list_sessions(
+    request: HttpRequest, limit: Limit = 50, cursor: Cursor = None
+) -> Response[Page[Session]]:
+    """The user's sessions that are not over: where each was last seen, and which is this one."""
+    auth = peers_of(request).auth
+    found = await auth(auth.stub.ListSessions, pb.ListSessionsRequest(page=page_request(limit, cursor)))
+    return Json(page(found, convert.session), 200, [NO_STORE])
+
+
+@delete("/auth/sessions/{session_id:uuid}", operation_id="revokeSession", status_code=204)
+async def revoke_session(request: HttpRequest, session_id: FromPath[UUID]) -> Response[None]:
+    """End one of the user's sessions: its refresh token is worth nothing any more."""
+    auth = peers_of(request).auth
+    await auth(auth.stub.RevokeSession, pb.RevokeSessionRequest(id=str(session_id)))
+    return Raw(204, b"", [])
+
+
+@post(
+    "/auth/password/change", dto=JsonBody[ChangePassword], return_dto=None,
+    operation_id="changePassword", status_code=204,
+)  # fmt: skip
+async def change_password(request: HttpRequest, data: JSONBody[ChangePassword]) -> Response[None]:
+    """Change the password by the one there is. All other sessions of the user end."""
+    await _limit_account(request, context_of(request).call.caller.user_id)
+    auth = peers_of(request).auth
+    message = pb.ChangePasswordRequest(current_password=data.current_password, new_password=data.new_password)
+    await auth(auth.stub.ChangePassword, message)
     return Raw(204, b"", [])
 
 
@@ -69,13 +115,20 @@ def token_of(request: HttpRequest) -> bytes:
     return bearer(dict(request.scope["headers"])[b"authorization"])
 
 
-async def _limit_account(request: HttpRequest, email: str) -> None:
+def _client(request: HttpRequest) -> pb.Client:
+    agent = dict(request.scope["headers"]).get(b"user-agent", b"")
+    return pb.Client(address=context_of(request).address, user_agent=agent.decode("latin-1"))
+
+
+async def _limit_account(request: HttpRequest, account: str) -> None:
     """Guessing one account's password is slow from each address, and locks nobody out elsewhere."""
     parts = parts_of(request)
-    account = hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
+    account = hashlib.sha256(account.strip().lower().encode()).hexdigest()[:32]
     verdict = await parts.limiter.take(parts.login_policy, f"{context_of(request).address}:{account}")
     if not verdict.allowed:
         raise LimitReached(verdict.retry_after)
 
 
-ROUTES: list[Any] = [register, login, refresh, logout, me]
+ROUTES: list[Any] = [
+    register, login, refresh, logout, logout_all, list_sessions, revoke_session, change_password, me
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orderhub_chassis.calls import Caller
 from orderhub_contracts.auth.v1 import auth_pb2
 
-from orderhub_gateway.schemas.auth import TokenPair, User, UserEntry
+from orderhub_gateway.schemas.auth import Session, TokenPair, User, UserEntry
 from orderhub_gateway.tokens import Profile
 
 
@@ -43,6 +43,18 @@ def user_entry(message: auth_pb2.User) -> UserEntry:
         vendor_id=message.vendor_id or None,
         disabled=message.disabled,
         created_at=message.created_at,
+    )
+
+
+def session(message: auth_pb2.Session) -> Session:
+    return Session(
+        id=message.id,
+        address=message.address,
+        user_agent=message.user_agent,
+        created_at=message.created_at,
+        last_seen_at=message.last_seen_at,
+        expires_at=message.expires_at,
+        current=message.current,
     )
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from orderhub_gateway.examples.things import A_USER, TOKENS, Example, problem
+from orderhub_gateway.examples.things import (
+    A_SESSION,
+    A_USER,
+    NOTHING,
+    SESSION,
+    TOKENS,
+    Example,
+    page,
+    problem,
+)
 
 AUTH: Final[dict[str, tuple[Example, ...]]] = {
     "register": (
@@ -46,5 +55,30 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
         ),
     ),
     "logout": (Example("logout", "Log out", "anybody", 204, None, {"refresh_token": "ohr_c2VjcmV0"}),),
+    "logoutAll": (Example("logout-all", "Log out everywhere", "customer", 204, None),),
+    "listSessions": (Example("sessions", "Where one is logged in", "customer", 200, page(A_SESSION)),),
+    "revokeSession": (
+        Example("revoke", "End one", "customer", 204, None, parameters={"session_id": SESSION}),
+        Example(
+            "unknown", "Another user's, ended already, or none", "customer", 404,
+            problem(404, "Not Found", "auth.session_not_found", "there is no such session"),
+            parameters={"session_id": NOTHING},
+        ),
+    ),
+    "changePassword": (
+        Example(
+            "change", "Change it", "vendor", 204, None,
+            {"current_password": "a password for tests", "new_password": "another long password"},
+        ),
+        Example(
+            "refused", "The current password is another one", "courier", 400,
+            problem(
+                400, "Bad Request", "auth.wrong_password",
+                "/current_password: is not the password of this user",
+                {"pointer": "/current_password", "code": "wrong", "detail": "is not the password of this user"},
+            ),
+            {"current_password": "a wrong password", "new_password": "another long password"},
+        ),
+    ),
     "getMe": (Example("me", "Who am I", "customer", 200, A_USER),),
 }  # fmt: skip

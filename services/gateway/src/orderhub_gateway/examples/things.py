@@ -17,6 +17,7 @@ PAYMENT: Final = "01980a2e-0008-7000-8000-000000000008"
 DELIVERY: Final = "01980a2e-0009-7000-8000-000000000009"
 RUN: Final = "01980a2e-000a-7000-8000-00000000000a"
 DEAD_LETTER: Final = "01980a2e-000b-7000-8000-00000000000b"
+SESSION: Final = "01980a2e-000c-7000-8000-00000000000c"
 NOTHING: Final = "01980a2e-00ff-7000-8000-0000000000ff"
 AT: Final = "2026-05-04T09:30:00.000000Z"
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -69,6 +70,10 @@ A_PERSON: Final = {
 }  # fmt: skip
 A_USER: Final = {**A_PERSON, "issuer": None}
 A_USER_ENTRY: Final = {**A_PERSON, "disabled": False, "created_at": AT}
+A_SESSION: Final = {
+    "id": SESSION, "address": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "created_at": AT,
+    "last_seen_at": AT, "expires_at": "2026-06-03T09:30:00.000000Z", "current": True,
+}  # fmt: skip
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl", "refresh_token": "ohr_c2VjcmV0",
     "token_type": "Bearer", "expires_in": 900, "refresh_expires_in": 2_592_000, "user": A_USER,

@@ -32,6 +32,12 @@ class Refresh(Input):
     refresh_token: RefreshToken
 
 
+class ChangePassword(Input):
+    # No lower limit: a short one is just wrong.
+    current_password: Annotated[str, Meta(max_length=200)]
+    new_password: Password
+
+
 class CreateUser(Input):
     email: Email
     password: Password
@@ -63,6 +69,18 @@ class UserEntry(msgspec.Struct, kw_only=True):
     vendor_id: str | None
     disabled: bool
     created_at: str
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """A login and everything refreshed from it. `address` and `user_agent` are of the login or the last refresh."""
+
+    id: str
+    address: str
+    user_agent: str
+    created_at: str
+    last_seen_at: str
+    expires_at: str
+    current: bool
 
 
 class TokenPair(msgspec.Struct, kw_only=True):
