@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -36,6 +36,23 @@ class NewUser:
     roles: Collection[str]
     vendor_id: str = ""
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What is None stays as it is."""
+
+    standing: tuple[tuple[str, ...], UUID | None] | None = None
+    disabled: bool | None = None
+    name: str | None = None
+
+    def applied_to(self, user: User) -> User:
+        roles, vendor_id = self.standing or (user.roles, user.vendor_id)
+        return replace(
+            user, roles=roles, vendor_id=vendor_id,
+            disabled=user.disabled if self.disabled is None else self.disabled,
+            name=user.name if self.name is None else self.name,
+        )  # fmt: skip
 
 
 async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified: bool) -> User:
@@ -109,6 +126,25 @@ class Accounts:
         """All of a user's, or one; returns how many were live."""
         now = self.db.clock.now()
         return await self.db.run(lambda tx: store.revoke_sessions(tx, user_id, reason, now=now, only=only))
+
+    async def change_user(self, user_id: UUID, change: UserChange) -> User:
+        """An operator's change. A disabled user's sessions end at once; other roles are in its next access token.
+
+        Raises UserNotFound, LastOperator, and Invalid that names the field.
+        """
+
+        async def work(tx: Transaction) -> User:
+            now, before = self.db.clock.now(), await store.load_user(tx, user_id, to_change=True)
+            user = change.applied_to(before)
+            steps_down = model.is_operator(before) and not model.is_operator(user)
+            if steps_down and not await store.other_operators(tx, user_id):
+                raise errors.LastOperator
+            await store.save_user(tx, user, now=now)
+            if user.disabled:
+                await store.revoke_sessions(tx, user_id, "user disabled", now=now)
+            return user
+
+        return await self.db.run(work)
 
     async def change_password(self, user_id: UUID, session_id: UUID | None, current: str, new: str) -> None:
         """Ends the user's other sessions: whoever else knew the password is out.

@@ -17,7 +17,7 @@ from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
-from orderhub_auth.accounts import Accounts, Granted, NewUser
+from orderhub_auth.accounts import Accounts, Granted, NewUser, UserChange
 from orderhub_auth.model import Client, Session, User
 
 REPLAYED = ("x-idempotency-replayed", "true")
@@ -108,6 +108,21 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         following = self._cursors.encode(scope, [str(users[limit - 1].id)]) if len(users) > limit else ""
         return pb.ListUsersResponse(items=map(encoded, users[:limit]), next_cursor=following)
 
+    async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.User:
+        current_call.get().caller.need("operator", "service")
+        id = _uuid_or_none(request.id)
+        user = await queries.user_by_id(self._uses.db, id) if id else None
+        if user is None:
+            raise errors.UserNotFound
+        return encoded(user)
+
+    async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> pb.User:
+        current_call.get().caller.need("operator", "service")
+        id = _uuid_or_none(request.id)
+        if id is None:
+            raise errors.UserNotFound
+        return encoded(await self._uses.change_user(id, _change(request)))
+
     def _before(self, scope: str, cursor: str) -> UUID | None:
         return UUID(self._cursors.decode(scope, cursor)[0]) if cursor else None
 
@@ -134,6 +149,15 @@ def _uuid_or_none(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _change(request: pb.UpdateUserRequest) -> UserChange:
+    given = request.standing if request.HasField("standing") else None
+    return UserChange(
+        model.checked_roles(given.roles, given.vendor_id) if given else None,
+        request.disabled if request.HasField("disabled") else None,
+        model.checked_name(request.name) if request.HasField("name") else None,
+    )
 
 
 def _client(given: pb.Client) -> Client:

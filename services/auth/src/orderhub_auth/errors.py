@@ -78,6 +78,15 @@ class UserNotFound(NotFound):
         super().__init__("there is no such user")
 
 
+class LastOperator(Conflict):
+    """Nobody would be left to undo it."""
+
+    code = "auth.last_operator"
+
+    def __init__(self) -> None:
+        super().__init__("this is the last operator: make another one first")
+
+
 class PasswordsBusy(Unavailable):
     code = "auth.busy"
 

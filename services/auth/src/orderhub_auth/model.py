@@ -80,6 +80,11 @@ class Exchange(Enum):
     REVOKE_SESSION = auto()
 
 
+def is_operator(user: User) -> bool:
+    """Who can administer others just now."""
+    return "operator" in user.roles and not user.disabled
+
+
 def judge_refresh(token: Presented | None, *, now: datetime, grace: timedelta) -> Exchange:
     """Two tabs of one browser may refresh at once; a token that comes back later was copied."""
     if token is None or token.revoked_at is not None or token.expires_at <= now:

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from orderhub_chassis.db import Transaction
 
-from orderhub_auth.errors import EmailTaken
+from orderhub_auth.errors import EmailTaken, UserNotFound
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Client, Presented, User
 
@@ -21,6 +21,11 @@ SET_USER = """
 update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, updated_at = $6
 where email = $1 returning *
 """
+SAVE_USER = """
+update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, updated_at = $6 where id = $1
+"""
+OTHER_OPERATORS = "select count(*) from users where 'operator' = any (roles) and not disabled and id <> $1"
+OPERATORS_LOCK = 7_110_518
 LOAD_PRESENTED = """
 select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at
 from refresh_tokens t join sessions s on s.id = t.session_id
@@ -67,13 +72,28 @@ async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None
     return user_from(row) if row else None
 
 
+async def save_user(tx: Transaction, user: User, *, now: datetime) -> None:
+    """What operators may change of a user."""
+    await tx.execute(SAVE_USER, user.id, user.name, list(user.roles), user.vendor_id, user.disabled, now)
+
+
+async def other_operators(tx: Transaction, user_id: UUID) -> int:
+    """How many others could undo what is done to this one. Two operators who ask at once wait for each other."""
+    await tx.execute("select pg_advisory_xact_lock($1)", OPERATORS_LOCK)
+    return int(await tx.fetchval(OTHER_OPERATORS, user_id))
+
+
 async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: datetime) -> None:
     await tx.execute("update users set password_hash = $2, updated_at = $3 where id = $1", user_id, hash, now)
 
 
 async def load_user(tx: Transaction, user_id: UUID, *, to_change: bool = False) -> User:
+    """Raises UserNotFound."""
     lock = "no key update" if to_change else "share"
-    return user_from(await tx.fetchrow(f"select * from users where id = $1 for {lock}", user_id))
+    row = await tx.fetchrow(f"select * from users where id = $1 for {lock}", user_id)
+    if row is None:
+        raise UserNotFound
+    return user_from(row)
 
 
 async def insert_session(

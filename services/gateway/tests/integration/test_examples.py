@@ -78,6 +78,15 @@ class Scene:
         ).json()["items"]
         self.ids[things.SESSION] = newest["id"]
 
+    async def user(self) -> None:
+        user = {
+            "email": f"{uuid4().hex}@example.org",
+            "password": "a password for tests",
+            "roles": ["courier"],
+        }
+        made = await self.api("POST", "/v1/admin/users", json=user, headers=await self.api.as_("operator"))
+        self.ids[things.COURIER] = made.json()["id"]
+
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
         for shown, real in (self.ids | self.texts).items():
@@ -104,7 +113,7 @@ async def some_product(scene: Scene) -> None:
 
 
 STAGES: dict[str, Stage] = {
-    "revokeSession": Scene.session,
+    "revokeSession": Scene.session, "getUser": Scene.user, "updateUser": Scene.user,
     "login": Scene.login, "refresh": Scene.login, "logout": Scene.login,
     **dict.fromkeys(
         ("listProducts", "getProduct", "updateProduct", "archiveProduct", "changeStock", "placeOrder"), some_product

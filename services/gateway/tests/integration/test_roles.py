@@ -21,7 +21,7 @@ TABLE = {
     "failDelivery": "do", "cancelDelivery": "vo",
     "releaseOrder": "o", "rejectOrder": "o", "listSagas": "o", "getSaga": "o", "retrySaga": "o",
     "compensateSaga": "o", "skipSaga": "o", "forceSaga": "o", "listDeadLetters": "o", "getDeadLetter": "o", "replayDeadLetter": "o",
-    "listLedger": "o", "reconcile": "o", "listUsers": "o", "createUser": "o",
+    "listLedger": "o", "reconcile": "o", "listUsers": "o", "createUser": "o", "getUser": "o", "updateUser": "o",
 }  # fmt: skip
 
 

@@ -193,6 +193,31 @@ class ListUsersRequest(_message.Message):
     role: str
     def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., role: _Optional[str] = ...) -> None: ...
 
+class GetUserRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class UpdateUserRequest(_message.Message):
+    __slots__ = ("id", "standing", "disabled", "name")
+    class Standing(_message.Message):
+        __slots__ = ("roles", "vendor_id")
+        ROLES_FIELD_NUMBER: _ClassVar[int]
+        VENDOR_ID_FIELD_NUMBER: _ClassVar[int]
+        roles: _containers.RepeatedScalarFieldContainer[str]
+        vendor_id: str
+        def __init__(self, roles: _Optional[_Iterable[str]] = ..., vendor_id: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    standing: UpdateUserRequest.Standing
+    disabled: bool
+    name: str
+    def __init__(self, id: _Optional[str] = ..., standing: _Optional[_Union[UpdateUserRequest.Standing, _Mapping]] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ...) -> None: ...
+
 class ListUsersResponse(_message.Message):
     __slots__ = ("items", "next_cursor")
     ITEMS_FIELD_NUMBER: _ClassVar[int]

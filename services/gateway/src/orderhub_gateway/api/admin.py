@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Response, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from orderhub_chassis.errors import Failure, Kind, NotFound
 from orderhub_contracts.auth.v1 import auth_pb2
@@ -34,7 +34,7 @@ from orderhub_gateway.convert import operator as convert
 from orderhub_gateway.convert import orders as orders_convert
 from orderhub_gateway.convert import payments as payments_convert
 from orderhub_gateway.responses import Json
-from orderhub_gateway.schemas.auth import CreateUser, Role, UserEntry
+from orderhub_gateway.schemas.auth import CreateUser, Role, UpdateUser, UserEntry
 from orderhub_gateway.schemas.common import MayHaveReason, Page, WithReason
 from orderhub_gateway.schemas.operator import (
     Consumer,
@@ -290,6 +290,26 @@ async def create_user(request: HttpRequest, data: JSONBody[CreateUser]) -> Respo
     return Json(auth_convert.user_entry(made), 201, headers)
 
 
+@get("/admin/users/{user_id:uuid}", operation_id="getUser")
+async def get_user(request: HttpRequest, user_id: FromPath[UUID]) -> Response[UserEntry]:
+    """One user."""
+    auth = peers_of(request).auth
+    found = await auth(auth.stub.GetUser, auth_pb2.GetUserRequest(id=str(user_id)))
+    return Json(auth_convert.user_entry(found))
+
+
+@patch(
+    "/admin/users/{user_id:uuid}", dto=JsonBody[UpdateUser], return_dto=None, operation_id="updateUser"
+)  # fmt: skip
+async def update_user(
+    request: HttpRequest, user_id: FromPath[UUID], data: JSONBody[UpdateUser]
+) -> Response[UserEntry]:
+    """Disable a user or let it in again, or give it other roles. The sessions of a disabled user end."""
+    auth = peers_of(request).auth
+    changed = await auth(auth.stub.UpdateUser, auth_convert.to_update_user(str(user_id), data))
+    return Json(auth_convert.user_entry(changed))
+
+
 ROUTES: list[Any] = [
     release_order,
     reject_order,
@@ -305,5 +325,7 @@ ROUTES: list[Any] = [
     list_ledger,
     reconcile,
     list_users,
+    get_user,
+    update_user,
     create_user,
 ]

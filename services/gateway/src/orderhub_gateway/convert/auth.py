@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
 from orderhub_chassis.calls import Caller
+from orderhub_chassis.errors import invalid_field
 from orderhub_contracts.auth.v1 import auth_pb2
 
-from orderhub_gateway.schemas.auth import Session, TokenPair, User, UserEntry
+from orderhub_gateway.schemas.auth import Session, TokenPair, UpdateUser, User, UserEntry
 from orderhub_gateway.tokens import Profile
 
 
@@ -44,6 +46,21 @@ def user_entry(message: auth_pb2.User) -> UserEntry:
         disabled=message.disabled,
         created_at=message.created_at,
     )
+
+
+def to_update_user(id: str, body: UpdateUser) -> auth_pb2.UpdateUserRequest:
+    """Raises Invalid for a vendor without roles: which it would go with is not said."""
+    message = auth_pb2.UpdateUserRequest(id=id)
+    if body.roles is not UNSET:
+        vendor_id = "" if body.vendor_id is UNSET else str(body.vendor_id)
+        message.standing.CopyFrom(auth_pb2.UpdateUserRequest.Standing(roles=body.roles, vendor_id=vendor_id))
+    elif body.vendor_id is not UNSET:
+        raise invalid_field("/vendor_id", "vendor_id", "is set together with /roles")
+    if body.disabled is not UNSET:
+        message.disabled = body.disabled
+    if body.name is not UNSET:
+        message.name = body.name
+    return message
 
 
 def session(message: auth_pb2.Session) -> Session:

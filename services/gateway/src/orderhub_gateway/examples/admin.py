@@ -8,6 +8,7 @@ from orderhub_gateway.examples.things import (
     A_SAGA,
     A_USER_ENTRY,
     AN_ENTRY,
+    COURIER,
     NOTHING,
     ORDER,
     RUN,
@@ -76,6 +77,35 @@ ADMIN: Final[dict[str, tuple[Example, ...]]] = {
     ),
     "listUsers": (
         Example("couriers", "All couriers", "operator", 200, page(A_USER_ENTRY), None, {"role": "courier"}),
+    ),
+    "getUser": (
+        Example(
+            "courier", "A courier", "operator", 200, {**A_USER_ENTRY, "id": COURIER, "roles": ["courier"]},
+            parameters={"user_id": COURIER},
+        ),
+        Example(
+            "unknown", "Nobody", "operator", 404,
+            problem(404, "Not Found", "auth.user_not_found", "there is no such user"),
+            parameters={"user_id": NOTHING},
+        ),
+    ),
+    "updateUser": (
+        Example(
+            "disable", "Disable a user, whose sessions end", "operator", 200,
+            {**A_USER_ENTRY, "id": COURIER, "roles": ["courier"], "disabled": True}, {"disabled": True},
+            {"user_id": COURIER},
+        ),
+        Example(
+            "refused", "A vendor's user belongs to a vendor", "operator", 400,
+            problem(
+                400, "Bad Request", "vendor_id", "/vendor_id: is needed for the role vendor, and only for it",
+                {
+                    "pointer": "/vendor_id", "code": "vendor_id",
+                    "detail": "is needed for the role vendor, and only for it",
+                },
+            ),
+            {"roles": ["vendor"]}, {"user_id": COURIER},
+        ),
     ),
     "createUser": (
         Example(

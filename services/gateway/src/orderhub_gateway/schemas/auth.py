@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from orderhub_gateway.schemas.common import Input
 
@@ -44,6 +44,15 @@ class CreateUser(Input):
     roles: Annotated[list[Role], Meta(min_length=1, max_length=4)]
     vendor_id: UUID | None = None
     name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class UpdateUser(Input):
+    """What is left out stays. Roles and the vendor belong together: `vendor_id` is for the role vendor, and only for it."""
+
+    roles: Annotated[list[Role], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
+    vendor_id: UUID | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
 
 
 class User(msgspec.Struct, kw_only=True):

@@ -1,0 +1,45 @@
+"""Operators and users over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+
+async def test_an_operator_disables_a_user_and_lets_it_in_again(api: Any) -> None:
+    operator = await api.as_("operator")
+    user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests"}
+    made = await api("POST", "/v1/admin/users", json={**user, "roles": ["customer"]}, headers=operator)
+    path = f"/v1/admin/users/{made.json()['id']}"
+    for disabled, status in ((True, 403), (False, 200)):
+        changed = await api("PATCH", path, json={"disabled": disabled}, headers=operator)
+        assert (changed.status_code, changed.json()["disabled"]) == (200, disabled)
+        assert (await api("POST", "/v1/auth/login", json=user)).status_code == status
+        assert (await api("GET", path, headers=operator)).json() == changed.json()
+
+
+async def test_a_change_that_cannot_be_names_its_field_and_changes_nothing(api: Any) -> None:
+    operator = await api.as_("operator")
+    user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests", "roles": ["customer"]}
+    made = (await api("POST", "/v1/admin/users", json=user, headers=operator)).json()
+    path = f"/v1/admin/users/{made['id']}"
+    for body, pointer in (
+        ({"vendor_id": str(uuid4())}, "/vendor_id"),
+        ({"roles": ["vendor"]}, "/vendor_id"),
+        ({"roles": []}, "/roles"),
+        ({"roles": ["king"]}, "/roles/0"),
+        ({"disabled": None}, "/disabled"),
+        ({"disabled": True, "email": "other@example.org"}, "/email"),
+    ):
+        answer = await api("PATCH", path, json=body, headers=operator)
+        assert answer.status_code == 400, body
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer], answer.text
+        assert (await api("GET", path, headers=operator)).json() == made
+
+
+async def test_nobody_gives_itself_a_role(api: Any) -> None:
+    for role in ("customer", "vendor", "courier"):
+        mine = await api.as_(role)
+        path = f"/v1/admin/users/{api.users[role]['id']}"
+        answer = await api("PATCH", path, json={"roles": ["operator"]}, headers=mine)
+        assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
