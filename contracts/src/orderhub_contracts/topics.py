@@ -78,7 +78,15 @@ INVENTORY_EVENTS: Final = Topic(
     timedelta(days=30),
 )
 AUTH_EVENTS: Final = Topic(
-    "auth.events.v1", (events.UserRegistered, events.PasswordChanged), "user_id", timedelta(days=30)
+    "auth.events.v1",
+    (
+        events.UserRegistered,
+        events.PasswordChanged,
+        events.PasswordResetRequested,
+        events.EmailVerificationRequested,
+    ),
+    "user_id",
+    timedelta(days=30),
 )
 LOGS: Final = Topic("logs.v1", (logs.LogRecord,), "instance", timedelta(days=3))
 

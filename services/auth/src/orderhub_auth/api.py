@@ -19,13 +19,17 @@ from orderhub_contracts.auth.v1 import auth_pb2_grpc
 from orderhub_auth import accounts, errors, metrics, model, queries
 from orderhub_auth.accounts import Accounts, Granted, NewUser, UserChange
 from orderhub_auth.model import Client, Session, User
+from orderhub_auth.recovery import Recovery
 
 REPLAYED = ("x-idempotency-replayed", "true")
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
-    def __init__(self, uses: Accounts, cursors: Cursors, jwks: str, jwks_max_age: timedelta) -> None:
+    def __init__(
+        self, uses: Accounts, recovery: Recovery, cursors: Cursors, jwks: str, jwks_max_age: timedelta
+    ) -> None:
         self._uses = uses
+        self._recovery = recovery
         self._cursors = cursors
         self._jwks = pb.GetJwksResponse(jwks_json=jwks, max_age_seconds=int(jwks_max_age.total_seconds()))
 
@@ -71,6 +75,31 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         user_id, session_id = _own()
         await self._uses.change_password(user_id, session_id, request.current_password, request.new_password)
         return pb.ChangePasswordResponse()
+
+    async def RequestPasswordReset(
+        self, request: pb.RequestPasswordResetRequest, context: Any
+    ) -> pb.RequestPasswordResetResponse:
+        await self._recovery.request_reset(request.email)
+        return pb.RequestPasswordResetResponse()
+
+    async def ConfirmPasswordReset(
+        self, request: pb.ConfirmPasswordResetRequest, context: Any
+    ) -> pb.ConfirmPasswordResetResponse:
+        await self._recovery.reset(request.code, request.new_password)
+        return pb.ConfirmPasswordResetResponse()
+
+    async def RequestEmailVerification(
+        self, request: pb.RequestEmailVerificationRequest, context: Any
+    ) -> pb.RequestEmailVerificationResponse:
+        user_id, _ = _own()
+        await self._recovery.request_verification(user_id)
+        return pb.RequestEmailVerificationResponse()
+
+    async def ConfirmEmailVerification(
+        self, request: pb.ConfirmEmailVerificationRequest, context: Any
+    ) -> pb.ConfirmEmailVerificationResponse:
+        await self._recovery.verify(request.code)
+        return pb.ConfirmEmailVerificationResponse()
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.User:
         caller = current_call.get().caller

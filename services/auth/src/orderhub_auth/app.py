@@ -16,7 +16,9 @@ from orderhub_auth import keys, metrics, store
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api import AuthServicer
 from orderhub_auth.keys import StoredKey
+from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
+from orderhub_auth.recovery import Recovery
 from orderhub_auth.settings import Settings
 from orderhub_auth.tokens import Issuer
 
@@ -40,13 +42,21 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         issuer = _issuer(settings, stored[0])
         with closing(_passwords(settings)) as passwords:
             uses = Accounts(chassis.db, passwords, issuer, settings.refresh_lifetime, settings.refresh_grace)
-            servicer = AuthServicer(uses, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
+            recovery = Recovery(chassis.db, passwords, lifetimes(settings))
+            servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
             port = await chassis.serve_grpc(
                 [lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)], [SERVICE]
             )
             chassis.readiness.opened = True
             yield Service(chassis, port)
+
+
+def lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
+    return {
+        Purpose.PASSWORD_RESET: settings.reset_lifetime,
+        Purpose.EMAIL_VERIFICATION: settings.verification_lifetime,
+    }
 
 
 def _passwords(settings: Settings) -> Passwords:
@@ -80,7 +90,8 @@ def _issuer(settings: Settings, stored: StoredKey) -> Issuer:
 
 
 async def _prune(db: Database) -> bool:
-    """Sessions that ended; true when there may be more."""
-    pruned = await db.run(lambda tx: store.prune_sessions(tx, before=db.clock.now()))
+    """Sessions and codes that ended; true when there may be more."""
+    now = db.clock.now()
+    pruned = await db.run(lambda tx: store.prune_sessions(tx, before=now))
     metrics.SESSIONS_PRUNED.inc(pruned)
-    return pruned > 0
+    return pruned + await db.run(lambda tx: store.prune_codes(tx, before=now)) > 0

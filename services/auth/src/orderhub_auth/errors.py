@@ -48,6 +48,16 @@ class WrongPassword(Invalid):
         super().__init__(f"{pointer}: {words}", errors=(FieldError(pointer, "wrong", words),))
 
 
+class CodeRefused(Invalid):
+    """Unknown, used, followed by a newer one, for something else or too late: the client is told the same."""
+
+    code = "auth.code_refused"
+
+    def __init__(self) -> None:
+        pointer, words = "/code", "is not valid any more: ask for a new one"
+        super().__init__(f"{pointer}: {words}", errors=(FieldError(pointer, "refused", words),))
+
+
 class PasswordJustChanged(Conflict):
     code = "auth.password_just_changed"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Final
 from uuid import UUID
 
@@ -69,6 +69,26 @@ class Presented:
     uses: int
     expires_at: datetime
     revoked_at: datetime | None
+
+
+class Purpose(StrEnum):
+    """What a mailed code is for."""
+
+    PASSWORD_RESET = "password_reset"
+    EMAIL_VERIFICATION = "email_verification"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    user_id: UUID
+    purpose: Purpose
+    expires_at: datetime
+    spent_at: datetime | None
+
+
+def code_works(code: Code, purpose: Purpose, *, now: datetime) -> bool:
+    """Once, for what it was mailed for, and in time."""
+    return code.purpose is purpose and code.spent_at is None and now < code.expires_at
 
 
 class Exchange(Enum):

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from orderhub_chassis.db import Database
 
-from orderhub_auth.model import Client, Session, User
-from orderhub_auth.store import user_from
+from orderhub_auth.model import Client, Code, Session, User
+from orderhub_auth.store import code_from, user_from
 
 LIST = """
 select * from users where ($1 = '' or $1 = any (roles)) and ($2::uuid is null or id < $2)
@@ -39,6 +39,11 @@ async def list_users(db: Database, *, role: str, before: UUID | None, limit: int
 async def sessions_of(db: Database, user_id: UUID, *, before: UUID | None, limit: int) -> list[Session]:
     """The live ones, newest first."""
     return [_session(row) for row in await db.fetch(SESSIONS, user_id, db.clock.now(), before, limit)]
+
+
+async def code(db: Database, hash: bytes) -> Code | None:
+    row = await db.fetchrow("select * from codes where code_hash = $1", hash)
+    return code_from(row) if row else None
 
 
 def _session(row: Any) -> Session:

@@ -32,6 +32,14 @@ class Settings(ServiceSettings):
         timedelta(seconds=20),
         description="How long a spent refresh token is taken for a concurrent refresh, not for theft.",
     )
+    reset_lifetime: timedelta = Field(
+        timedelta(hours=1), gt=timedelta(0), description="How long a mailed code for a new password works."
+    )
+    verification_lifetime: timedelta = Field(
+        timedelta(hours=24),
+        gt=timedelta(0),
+        description="How long a mailed code for an e-mail address works.",
+    )
     jwks_max_age: timedelta = Field(
         timedelta(minutes=5), description="How long the public keys may be cached."
     )

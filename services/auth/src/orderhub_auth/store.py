@@ -11,7 +11,7 @@ from orderhub_chassis.db import Transaction
 
 from orderhub_auth.errors import EmailTaken, UserNotFound
 from orderhub_auth.keys import StoredKey
-from orderhub_auth.model import Client, Presented, User
+from orderhub_auth.model import Client, Code, Presented, Purpose, User
 
 INSERT_USER = """
 insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
@@ -41,6 +41,14 @@ update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent
 REVOKE_SESSIONS = """
 update sessions set revoked_at = $2, revoked_reason = $3
 where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is null or id = $4) and id is distinct from $5
+"""
+INSERT_CODE = """
+insert into codes (code_hash, user_id, purpose, created_at, expires_at) values ($1, $2, $3, $4, $5)
+"""
+CODE_SINCE = "select exists (select from codes where user_id = $1 and purpose = $2 and created_at > $3)"
+SPEND_CODES = "update codes set spent_at = $3 where user_id = $1 and purpose = $2 and spent_at is null"
+PRUNE_CODES = """
+delete from codes where code_hash in (select code_hash from codes where expires_at < $1 limit $2)
 """
 SIGNING_KEYS = "select kid, public_jwk, sealed from signing_keys order by created_at desc, kid"
 KEY_CREATION_LOCK = 7_110_517
@@ -143,6 +151,38 @@ async def revoke_sessions(
 ) -> int:
     """End the live sessions of a user, one of them, or all but one; returns how many."""
     return int((await tx.execute(REVOKE_SESSIONS, user_id, now, reason, only, but)).split()[-1])
+
+
+def code_from(row: Any) -> Code:
+    return Code(row["user_id"], Purpose(row["purpose"]), row["expires_at"], row["spent_at"])
+
+
+async def load_code(tx: Transaction, hash: bytes) -> Code | None:
+    row = await tx.fetchrow("select * from codes where code_hash = $1 for update", hash)
+    return code_from(row) if row else None
+
+
+async def insert_code(tx: Transaction, hash: bytes, code: Code, *, now: datetime) -> None:
+    await tx.execute(INSERT_CODE, hash, code.user_id, code.purpose, now, code.expires_at)
+
+
+async def has_code_since(tx: Transaction, user_id: UUID, purpose: Purpose, since: datetime) -> bool:
+    return bool(await tx.fetchval(CODE_SINCE, user_id, purpose, since))
+
+
+async def spend_codes(tx: Transaction, user_id: UUID, purpose: Purpose, *, now: datetime) -> None:
+    """The one that was used, and whatever else of its kind is on its way."""
+    await tx.execute(SPEND_CODES, user_id, purpose, now)
+
+
+async def set_verified(tx: Transaction, user_id: UUID, *, now: datetime) -> None:
+    await tx.execute("update users set email_verified = true, updated_at = $2 where id = $1", user_id, now)
+
+
+async def prune_codes(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
+    """Delete codes that are over; returns how many."""
+    done = await tx.execute(PRUNE_CODES, before, limit)
+    return int(done.split()[-1])
 
 
 async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:

@@ -50,5 +50,11 @@ def new_refresh_token() -> str:
     return REFRESH_PREFIX + secrets.token_urlsafe(32)
 
 
-def hash_of(refresh_token: str) -> bytes:
-    return hashlib.sha256(refresh_token.encode()).digest()
+def new_code() -> str:
+    """For a mail: 192 random bits, in letters that a URL takes as they are."""
+    return secrets.token_urlsafe(24)
+
+
+def hash_of(secret: str) -> bytes:
+    """Of a refresh token or a code: random bits need no slow hash."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -53,7 +53,13 @@ AUTH: Final = "/api/v1/auth/"
 PAYMENTS: Final = "/api/v1/payments"
 WEBHOOK: Final = f"{PAYMENTS}/webhooks/stripe"
 """Signed by the provider, so that no token is looked at, and counted by itself: it comes in bursts."""
-TOKENLESS: Final = frozenset(AUTH + name for name in ("login", "register", "refresh", "logout"))
+TOKENLESS: Final = frozenset(
+    AUTH + name
+    for name in (
+        "login", "register", "refresh", "logout", "password/reset/request", "password/reset/confirm",
+        "email/verify/confirm",
+    )
+)  # fmt: skip
 """Routes that never look at a token: an expired one must not keep anybody from logging in."""
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS: Final = READS | {"POST", "PUT", "PATCH", "DELETE"}

@@ -29,6 +29,14 @@ KEYLESS: Final = frozenset(
         "login",
         "refresh",
         "logout",
+        "logoutAll",
+        "revokeSession",
+        "changePassword",
+        "requestPasswordReset",
+        "confirmPasswordReset",
+        "requestEmailVerification",
+        "confirmEmailVerification",
+        "updateUser",
         "quoteDelivery",
         "importProducts",
         "replayDeadLetter",
@@ -119,7 +127,14 @@ def _schemas() -> dict[str, Any]:
     """All structs of the schemas package, and the pages of what is listed."""
     modules = (auth, catalogue, common, deliveries, operator, orders, payments)
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
-    listed = [auth.UserEntry, catalogue.Product, catalogue.Animal, orders.Order, payments.Payment]
+    listed = [
+        auth.UserEntry,
+        auth.Session,
+        catalogue.Product,
+        catalogue.Animal,
+        orders.Order,
+        payments.Payment,
+    ]
     listed += [deliveries.Delivery, operator.Saga, operator.DeadLetter, operator.LedgerEntry]
     page: Any = common.Page
     pages = [page[item] for item in listed]
@@ -195,7 +210,7 @@ def _responses(name: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     status, success = next((s, r) for s, r in responses.items() if s.startswith("2"))
     success.pop("headers", None)
-    if status == "204":
+    if not any("$ref" in content["schema"] for content in success.get("content", {}).values()):
         success.pop("content", None)
     for content in success.get("content", {}).values():
         content["schema"]["$ref"] = PAGE.sub(r"Page_\1_", content["schema"]["$ref"])

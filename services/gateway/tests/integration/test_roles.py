@@ -10,6 +10,8 @@ ALL = "-cvdo"
 TABLE = {
     "register": ALL, "login": ALL, "refresh": ALL, "logout": ALL, "getMe": "cvdo", "logoutAll": "cvdo",
     "listSessions": "cvdo", "revokeSession": "cvdo", "changePassword": "cvdo",
+    "requestPasswordReset": ALL, "confirmPasswordReset": ALL, "requestEmailVerification": "cvdo",
+    "confirmEmailVerification": ALL,
     "getVendor": ALL, "updateVendor": "v",
     "listProducts": ALL, "getProduct": ALL, "createProduct": "vo", "updateProduct": "vo", "archiveProduct": "vo",
     "importProducts": "vo", "changeStock": "vo", "listAnimals": ALL, "addAnimal": "vo", "releaseAnimal": "vo",

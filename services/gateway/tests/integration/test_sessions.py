@@ -79,3 +79,25 @@ async def test_what_a_change_lacks_is_named(api: Any) -> None:
         answer = await api("POST", "/v1/auth/password/change", json=body, headers=mine)
         assert answer.status_code == 400
         assert pointer in answer.json()["detail"]
+
+
+async def test_who_asks_for_a_new_password_does_not_learn_who_is_a_user(api: Any) -> None:
+    pair, _ = await registered(api)
+    answers = [
+        await api("POST", "/v1/auth/password/reset/request", json={"email": email})
+        for email in (pair["user"]["email"], f"{uuid4().hex}@example.org", "no address")
+    ]
+    varying = ("date", "x-request-id", "ratelimit", "traceparent")
+    told = [
+        (a.status_code, a.content, {n: v for n, v in a.headers.items() if n not in varying}) for a in answers
+    ]
+    assert told == [told[0]] * 3
+    assert told[0][:2] == (202, b"")
+
+
+async def test_a_stale_token_keeps_nobody_from_a_new_password(api: Any) -> None:
+    stale = {"authorization": "Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"}
+    body = {"code": "unknown", "new_password": "another long password"}
+    for path, json in (("password/reset/confirm", body), ("email/verify/confirm", {"code": "unknown"})):
+        answer = await api("POST", f"/v1/auth/{path}", json=json, headers=stale)
+        assert (answer.status_code, answer.json()["code"]) == (400, "auth.code_refused")

@@ -74,6 +74,26 @@ class AuthServiceStub:
                 request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
                 response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
                 _registered_method=True)
+        self.RequestPasswordReset = channel.unary_unary(
+                '/orderhub.auth.v1.AuthService/RequestPasswordReset',
+                request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.FromString,
+                _registered_method=True)
+        self.ConfirmPasswordReset = channel.unary_unary(
+                '/orderhub.auth.v1.AuthService/ConfirmPasswordReset',
+                request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetRequest.SerializeToString,
+                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetResponse.FromString,
+                _registered_method=True)
+        self.RequestEmailVerification = channel.unary_unary(
+                '/orderhub.auth.v1.AuthService/RequestEmailVerification',
+                request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationResponse.FromString,
+                _registered_method=True)
+        self.ConfirmEmailVerification = channel.unary_unary(
+                '/orderhub.auth.v1.AuthService/ConfirmEmailVerification',
+                request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationRequest.SerializeToString,
+                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationResponse.FromString,
+                _registered_method=True)
         self.GetMe = channel.unary_unary(
                 '/orderhub.auth.v1.AuthService/GetMe',
                 request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
@@ -160,6 +180,33 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestPasswordReset(self, request, context):
+        """Mails a code, if there is such a user; the answer does not tell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmPasswordReset(self, request, context):
+        """Ends all sessions of the user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestEmailVerification(self, request, context):
+        """Mails the caller a code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmEmailVerification(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMe(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -241,6 +288,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ChangePassword,
                     request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.FromString,
                     response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPasswordReset,
+                    request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.FromString,
+                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.SerializeToString,
+            ),
+            'ConfirmPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmPasswordReset,
+                    request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetRequest.FromString,
+                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetResponse.SerializeToString,
+            ),
+            'RequestEmailVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestEmailVerification,
+                    request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.FromString,
+                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationResponse.SerializeToString,
+            ),
+            'ConfirmEmailVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmEmailVerification,
+                    request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationRequest.FromString,
+                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationResponse.SerializeToString,
             ),
             'GetMe': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMe,
@@ -489,6 +556,114 @@ class AuthService:
             '/orderhub.auth.v1.AuthService/ChangePassword',
             orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
             orderhub_dot_auth_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.auth.v1.AuthService/RequestPasswordReset',
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.auth.v1.AuthService/ConfirmPasswordReset',
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetRequest.SerializeToString,
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmPasswordResetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestEmailVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.auth.v1.AuthService/RequestEmailVerification',
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmEmailVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orderhub.auth.v1.AuthService/ConfirmEmailVerification',
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationRequest.SerializeToString,
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.ConfirmEmailVerificationResponse.FromString,
             options,
             channel_credentials,
             insecure,

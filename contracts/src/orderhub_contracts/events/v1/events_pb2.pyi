@@ -127,6 +127,34 @@ class AnimalChanged(_message.Message):
     facts: _common_pb2.AnimalFacts
     def __init__(self, animal_id: _Optional[str] = ..., product_id: _Optional[str] = ..., vendor_id: _Optional[str] = ..., status: _Optional[str] = ..., version: _Optional[int] = ..., facts: _Optional[_Union[_common_pb2.AnimalFacts, _Mapping]] = ...) -> None: ...
 
+class PasswordResetRequested(_message.Message):
+    __slots__ = ("user_id", "email", "name", "code", "expires_at")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    email: str
+    name: str
+    code: str
+    expires_at: str
+    def __init__(self, user_id: _Optional[str] = ..., email: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[str] = ..., expires_at: _Optional[str] = ...) -> None: ...
+
+class EmailVerificationRequested(_message.Message):
+    __slots__ = ("user_id", "email", "name", "code", "expires_at")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    email: str
+    name: str
+    code: str
+    expires_at: str
+    def __init__(self, user_id: _Optional[str] = ..., email: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[str] = ..., expires_at: _Optional[str] = ...) -> None: ...
+
 class PasswordChanged(_message.Message):
     __slots__ = ("user_id",)
     USER_ID_FIELD_NUMBER: _ClassVar[int]

@@ -17,7 +17,18 @@ from orderhub_gateway.convert import auth as convert
 from orderhub_gateway.edge import bearer
 from orderhub_gateway.errors import LimitReached
 from orderhub_gateway.responses import Json, Raw
-from orderhub_gateway.schemas.auth import ChangePassword, Login, Refresh, Register, Session, TokenPair, User
+from orderhub_gateway.schemas.auth import (
+    ChangePassword,
+    ConfirmEmail,
+    ConfirmReset,
+    Login,
+    Refresh,
+    Register,
+    RequestReset,
+    Session,
+    TokenPair,
+    User,
+)
 from orderhub_gateway.schemas.common import Page
 
 NO_STORE = (b"cache-control", b"no-store")
@@ -100,6 +111,48 @@ async def change_password(request: HttpRequest, data: JSONBody[ChangePassword]) 
     return Raw(204, b"", [])
 
 
+@post(
+    "/auth/password/reset/request", dto=JsonBody[RequestReset], return_dto=None,
+    operation_id="requestPasswordReset", status_code=202,
+)  # fmt: skip
+async def request_password_reset(request: HttpRequest, data: JSONBody[RequestReset]) -> Response[None]:
+    """Ask for a code by mail. The answer is the same whether or not there is such a user."""
+    auth = peers_of(request).auth
+    await auth(auth.stub.RequestPasswordReset, pb.RequestPasswordResetRequest(email=data.email))
+    return Raw(202, b"", [])
+
+
+@post(
+    "/auth/password/reset/confirm", dto=JsonBody[ConfirmReset], return_dto=None,
+    operation_id="confirmPasswordReset", status_code=204,
+)  # fmt: skip
+async def confirm_password_reset(request: HttpRequest, data: JSONBody[ConfirmReset]) -> Response[None]:
+    """Set a new password by the mailed code. All sessions of the user end."""
+    auth = peers_of(request).auth
+    message = pb.ConfirmPasswordResetRequest(code=data.code, new_password=data.new_password)
+    await auth(auth.stub.ConfirmPasswordReset, message)
+    return Raw(204, b"", [])
+
+
+@post("/auth/email/verify/request", operation_id="requestEmailVerification", status_code=202)
+async def request_email_verification(request: HttpRequest) -> Response[None]:
+    """Ask for a mail that proves the address; nothing is sent to one that is verified."""
+    auth = peers_of(request).auth
+    await auth(auth.stub.RequestEmailVerification, pb.RequestEmailVerificationRequest())
+    return Raw(202, b"", [])
+
+
+@post(
+    "/auth/email/verify/confirm", dto=JsonBody[ConfirmEmail], return_dto=None,
+    operation_id="confirmEmailVerification", status_code=204,
+)  # fmt: skip
+async def confirm_email_verification(request: HttpRequest, data: JSONBody[ConfirmEmail]) -> Response[None]:
+    """Prove the address by the mailed code."""
+    auth = peers_of(request).auth
+    await auth(auth.stub.ConfirmEmailVerification, pb.ConfirmEmailVerificationRequest(code=data.code))
+    return Raw(204, b"", [])
+
+
 @get("/auth/me", operation_id="getMe")
 async def me(request: HttpRequest) -> Response[User]:
     """Who the access token stands for; of a user of another issuer, what the token says."""
@@ -130,5 +183,6 @@ async def _limit_account(request: HttpRequest, account: str) -> None:
 
 
 ROUTES: list[Any] = [
-    register, login, refresh, logout, logout_all, list_sessions, revoke_session, change_password, me
+    register, login, refresh, logout, logout_all, list_sessions, revoke_session, change_password,
+    request_password_reset, confirm_password_reset, request_email_verification, confirm_email_verification, me
 ]  # fmt: skip

@@ -80,5 +80,29 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
             {"current_password": "a wrong password", "new_password": "another long password"},
         ),
     ),
+    "requestPasswordReset": (
+        Example("request", "Ask for a code by mail", "anybody", 202, None, {"email": "ada@example.org"}),
+    ),
+    "confirmPasswordReset": (
+        Example(
+            "refused", "Unknown, used, or too late", "anybody", 400,
+            problem(
+                400, "Bad Request", "auth.code_refused", "/code: is not valid any more: ask for a new one",
+                {"pointer": "/code", "code": "refused", "detail": "is not valid any more: ask for a new one"},
+            ),
+            {"code": "c2VjcmV0", "new_password": "another long password"},
+        ),
+    ),
+    "requestEmailVerification": (Example("request", "Ask for a mail", "customer", 202, None),),
+    "confirmEmailVerification": (
+        Example(
+            "refused", "Unknown, used, or too late", "anybody", 400,
+            problem(
+                400, "Bad Request", "auth.code_refused", "/code: is not valid any more: ask for a new one",
+                {"pointer": "/code", "code": "refused", "detail": "is not valid any more: ask for a new one"},
+            ),
+            {"code": "c2VjcmV0"},
+        ),
+    ),
     "getMe": (Example("me", "Who am I", "customer", 200, A_USER),),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from orderhub_gateway.schemas.common import Input
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=10, max_length=200)]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=500)]
+MailedCode = Annotated[str, Meta(min_length=1, max_length=100)]
 Role = Literal["customer", "vendor", "courier", "operator"]
 
 
@@ -36,6 +37,19 @@ class ChangePassword(Input):
     # No lower limit: a short one is just wrong.
     current_password: Annotated[str, Meta(max_length=200)]
     new_password: Password
+
+
+class RequestReset(Input):
+    email: Email
+
+
+class ConfirmReset(Input):
+    code: MailedCode
+    new_password: Password
+
+
+class ConfirmEmail(Input):
+    code: MailedCode
 
 
 class CreateUser(Input):
