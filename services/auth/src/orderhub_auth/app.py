@@ -42,7 +42,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         issuer = _issuer(settings, stored[0])
         with closing(_passwords(settings)) as passwords:
             uses = Accounts(chassis.db, passwords, issuer, settings.refresh_lifetime, settings.refresh_grace)
-            recovery = Recovery(chassis.db, passwords, lifetimes(settings))
+            recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
             servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
             port = await chassis.serve_grpc(
@@ -52,7 +52,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             yield Service(chassis, port)
 
 
-def lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
+def _lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
     return {
         Purpose.PASSWORD_RESET: settings.reset_lifetime,
         Purpose.EMAIL_VERIFICATION: settings.verification_lifetime,

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from orderhub_auth.app import build
-from orderhub_auth.settings import Settings
 from orderhub_chassis.calls import Call, Caller, service_caller
-from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind
-from orderhub_chassis.grpc import client
-from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
-from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 
 PASSWORD = "a password for tests"
 OPERATOR = Call(caller=Caller(str(uuid4()), frozenset({"operator"})))
@@ -26,25 +19,14 @@ Standing = pb.UpdateUserRequest.Standing
 
 
 @pytest.fixture
-async def ask(make_settings: Callable[..., Awaitable[Settings]]) -> AsyncIterator[Ask]:
+def ask(opened: Any) -> Ask:
     """`await ask("UpdateUser", id=…)`, as an operator who is no user here; `call` is another caller."""
-    settings = await make_settings(
-        Settings, "orderhub_auth", key_encryption_key="k" * 40, argon2_memory_kib=8, argon2_passes=1
-    )
-    async with (
-        build(settings, Surroundings(clock=ManualClock())) as service,
-        client.connect(
-            f"127.0.0.1:{service.grpc_port}", service.chassis.tokens, timedelta(seconds=10)
-        ) as peer,
-    ):
-        stub = AuthServiceStub(peer.channel)
 
-        async def asked(method: str, call: Call = OPERATOR, **fields: Any) -> Any:
-            return await peer.call(
-                getattr(stub, method), getattr(pb, f"{method}Request")(**fields), call=call
-            )
+    async def asked(method: str, call: Call = OPERATOR, **fields: Any) -> Any:
+        request = getattr(pb, f"{method}Request")(**fields)
+        return await opened.peer.call(getattr(opened.stub, method), request, call=call)
 
-        yield asked
+    return asked
 
 
 async def made(ask: Ask, email: str, *roles: str) -> pb.User:

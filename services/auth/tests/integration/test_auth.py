@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -70,13 +70,6 @@ async def running(settings: Settings, clock: ManualClock | None = None) -> Async
         ) as peer,
     ):
         yield Auth(peer, clock)
-
-
-@pytest.fixture
-async def settings(make_settings: Callable[..., Awaitable[Settings]]) -> Settings:
-    return await make_settings(
-        Settings, "orderhub_auth", key_encryption_key="k" * 40, argon2_memory_kib=8, argon2_passes=1
-    )
 
 
 @pytest.fixture

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
-from orderhub_auth.app import build
-from orderhub_auth.settings import Settings
 from orderhub_chassis import messages
 from orderhub_chassis.calls import Call, Caller
-from orderhub_chassis.clock import ManualClock, rfc3339
+from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.errors import Failure, Kind
-from orderhub_chassis.grpc import client
-from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
-from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.events.v1 import events_pb2
 
 OLD, NEW, ADA = "a password for tests", "another long password", "ada@example.org"
@@ -28,9 +23,9 @@ MAILS = (events_pb2.PasswordResetRequested, events_pb2.EmailVerificationRequeste
 class Auth:
     """A running auth, and the mails that it would have sent."""
 
-    def __init__(self, peer: client.Peer, clock: ManualClock, chassis: Any, bus: Any) -> None:
-        self._peer, self.clock, self._chassis, self._bus = peer, clock, chassis, bus
-        self._stub = AuthServiceStub(peer.channel)
+    def __init__(self, opened: Any, bus: asyncpg.Connection) -> None:
+        self._peer, self._stub, self.clock, self.db = opened.peer, opened.stub, opened.clock, opened.db
+        self._bus = bus
 
     async def __call__(self, method: str, call: Call | None = None, **fields: Any) -> Any:
         request = getattr(pb, f"{method}Request")(**fields)
@@ -41,7 +36,7 @@ class Auth:
 
     async def mails(self) -> list[Any]:
         """Of all that was announced, the oldest first: on the bus, or still in the outbox."""
-        rows = await self._chassis.db.fetch("select records from outbox")
+        rows = await self.db.fetch("select records from outbox")
         rows += await self._bus.fetch("select records from log")
         records = {
             r.id: r
@@ -66,20 +61,10 @@ def as_user(pair: pb.TokenPair) -> Call:
 
 
 @pytest.fixture
-async def auth(make_settings: Callable[..., Awaitable[Settings]], bus_url: str) -> AsyncIterator[Auth]:
-    settings = await make_settings(
-        Settings, "orderhub_auth", key_encryption_key="k" * 40, argon2_memory_kib=8, argon2_passes=1
-    )
-    clock = ManualClock()
-    async with (
-        build(settings, Surroundings(clock=clock)) as service,
-        client.connect(
-            f"127.0.0.1:{service.grpc_port}", service.chassis.tokens, timedelta(seconds=10)
-        ) as peer,
-    ):
-        bus = await asyncpg.connect(bus_url)
-        yield Auth(peer, clock, service.chassis, bus)
-        await bus.close()
+async def auth(opened: Any, bus_url: str) -> AsyncIterator[Auth]:
+    bus = await asyncpg.connect(bus_url)
+    yield Auth(opened, bus)
+    await bus.close()
 
 
 async def refused(work: Awaitable[Any]) -> Failure:
@@ -104,7 +89,7 @@ async def test_a_mail_says_for_whom_it_is_and_until_when_and_the_database_has_no
     [mail] = await auth.mails()
     assert (mail.user_id, mail.email, mail.name) == (pair.user.id, ADA, "Ada")
     assert mail.expires_at == rfc3339(auth.clock.now() + timedelta(hours=1))
-    kept = await auth._chassis.db.fetchrow("select * from codes")
+    kept = await auth.db.fetchrow("select * from codes")
     assert code.encode() not in kept["code_hash"]
     assert code not in str(dict(kept))
 
@@ -199,7 +184,7 @@ async def test_of_two_uses_at_once_one_counts(auth: Auth) -> None:
 async def test_a_disabled_user_gets_no_mail_and_its_codes_open_nothing(auth: Auth) -> None:
     pair = await auth.register()
     reset, verification = await auth.reset_code(), await auth.verification_code(pair)
-    await auth._chassis.db.execute("update users set disabled = true")
+    await auth.db.execute("update users set disabled = true")
     answers = [
         await refused(auth("ConfirmPasswordReset", code=reset, new_password=NEW)),
         await refused(auth("ConfirmEmailVerification", code=verification)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,17 +12,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from joserfc import jws
-from orderhub_auth.app import build
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.settings import Settings
 from orderhub_chassis import messages
 from orderhub_chassis.calls import Call, Caller
-from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind
-from orderhub_chassis.grpc import client
-from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
-from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.common.v1.common_pb2 import PageRequest
 
 OLD, NEW = "a password for tests", "another long password"
@@ -38,9 +32,8 @@ def session_of(pair: pb.TokenPair) -> str:
 class Auth:
     """A running auth; with a pair of tokens a call is that user's, from that session."""
 
-    def __init__(self, peer: client.Peer, clock: ManualClock, db: Any) -> None:
-        self._peer, self.clock, self.db = peer, clock, db
-        self._stub = AuthServiceStub(peer.channel)
+    def __init__(self, opened: Any) -> None:
+        self._peer, self._stub, self.clock, self.db = opened.peer, opened.stub, opened.clock, opened.db
 
     async def __call__(self, method: str, request: Any, pair: pb.TokenPair | None = None) -> Any:
         caller = Caller(pair.user.id, frozenset(pair.user.roles), "", session_of(pair)) if pair else Caller()
@@ -72,18 +65,8 @@ class Auth:
 
 
 @pytest.fixture
-async def auth(make_settings: Callable[..., Awaitable[Settings]]) -> AsyncIterator[Auth]:
-    settings = await make_settings(
-        Settings, "orderhub_auth", key_encryption_key="k" * 40, argon2_memory_kib=8, argon2_passes=1
-    )
-    clock = ManualClock()
-    async with (
-        build(settings, Surroundings(clock=clock)) as service,
-        client.connect(
-            f"127.0.0.1:{service.grpc_port}", service.chassis.tokens, timedelta(seconds=10)
-        ) as peer,
-    ):
-        yield Auth(peer, clock, service.chassis.db)
+def auth(opened: Any) -> Auth:
+    return Auth(opened)
 
 
 async def refused(work: Awaitable[Any]) -> Failure:

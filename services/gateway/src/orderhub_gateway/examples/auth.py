@@ -15,6 +15,10 @@ from orderhub_gateway.examples.things import (
     problem,
 )
 
+CODE_REFUSED: Final = problem(
+    400, "Bad Request", "auth.code_refused", "/code: is not valid any more: ask for a new one",
+    {"pointer": "/code", "code": "refused", "detail": "is not valid any more: ask for a new one"},
+)  # fmt: skip
 AUTH: Final[dict[str, tuple[Example, ...]]] = {
     "register": (
         Example(
@@ -86,10 +90,7 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
     "confirmPasswordReset": (
         Example(
             "refused", "Unknown, used, or too late", "anybody", 400,
-            problem(
-                400, "Bad Request", "auth.code_refused", "/code: is not valid any more: ask for a new one",
-                {"pointer": "/code", "code": "refused", "detail": "is not valid any more: ask for a new one"},
-            ),
+            CODE_REFUSED,
             {"code": "c2VjcmV0", "new_password": "another long password"},
         ),
     ),
@@ -97,10 +98,7 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
     "confirmEmailVerification": (
         Example(
             "refused", "Unknown, used, or too late", "anybody", 400,
-            problem(
-                400, "Bad Request", "auth.code_refused", "/code: is not valid any more: ask for a new one",
-                {"pointer": "/code", "code": "refused", "detail": "is not valid any more: ask for a new one"},
-            ),
+            CODE_REFUSED,
             {"code": "c2VjcmV0"},
         ),
     ),
