@@ -12,19 +12,11 @@ from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.events.v1.events_pb2 import PasswordChanged, UserRegistered
 
-from orderhub_auth import errors, model, queries, store, tokens
+from orderhub_auth import errors, model, queries, tokens
+from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.model import Client, Exchange, User
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.tokens import Issuer
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What a login or a refresh gives."""
-
-    user: User
-    access_token: str
-    refresh_token: str
+from orderhub_auth.store import sessions, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified:
 
 async def add_user(tx: Transaction, user: User) -> None:
     """Raises EmailTaken."""
-    await store.insert_user(tx, user)
+    await users.insert_user(tx, user)
     event = UserRegistered(user_id=str(user.id), roles=user.roles)
     tx.send(Outgoing(event, str(user.id), actor=str(user.id)))
 
@@ -78,8 +70,7 @@ class Accounts:
 
     db: Database
     passwords: Passwords
-    issuer: Issuer
-    refresh_lifetime: timedelta
+    issuing: Issuing
     refresh_grace: timedelta
 
     async def register(self, email: str, password: str, name: str, client: Client) -> Granted:
@@ -89,7 +80,7 @@ class Accounts:
 
         async def work(tx: Transaction) -> Granted:
             await add_user(tx, user)
-            return await self._open_session(tx, user, client)
+            return await self.issuing.open_session(tx, user, client)
 
         return await self.db.run(work)
 
@@ -117,15 +108,15 @@ class Accounts:
         """End the token's session. An unknown token is as good as logged out (RFC 7009, section 2.2)."""
 
         async def work(tx: Transaction) -> None:
-            if presented := await store.load_presented(tx, tokens.hash_of(refresh_token)):
-                await store.revoke_session(tx, presented.session_id, "logout", now=self.db.clock.now())
+            if presented := await sessions.load_presented(tx, tokens.hash_of(refresh_token)):
+                await sessions.revoke_session(tx, presented.session_id, "logout", now=self.db.clock.now())
 
         await self.db.run(work)
 
     async def end_sessions(self, user_id: UUID, reason: str, *, only: UUID | None = None) -> int:
         """All of a user's, or one; returns how many were live."""
         now = self.db.clock.now()
-        return await self.db.run(lambda tx: store.revoke_sessions(tx, user_id, reason, now=now, only=only))
+        return await self.db.run(lambda tx: sessions.revoke_sessions(tx, user_id, reason, now=now, only=only))
 
     async def change_user(self, user_id: UUID, change: UserChange) -> User:
         """An operator's change. A disabled user's sessions end at once; other roles are in its next access token.
@@ -134,14 +125,14 @@ class Accounts:
         """
 
         async def work(tx: Transaction) -> User:
-            now, before = self.db.clock.now(), await store.load_user(tx, user_id, to_change=True)
+            now, before = self.db.clock.now(), await users.load_user(tx, user_id, to_change=True)
             user = change.applied_to(before)
             steps_down = model.is_operator(before) and not model.is_operator(user)
-            if steps_down and not await store.other_operators(tx, user_id):
+            if steps_down and not await users.other_operators(tx, user_id):
                 raise errors.LastOperator
-            await store.save_user(tx, user, now=now)
+            await users.save_user(tx, user, now=now)
             if user.disabled:
-                await store.revoke_sessions(tx, user_id, "user disabled", now=now)
+                await sessions.revoke_sessions(tx, user_id, "user disabled", now=now)
             return user
 
         return await self.db.run(work)
@@ -162,13 +153,13 @@ class Accounts:
         await self.db.run(lambda tx: self._set_password(tx, user, hash, session_id))
 
     async def _set_password(self, tx: Transaction, known: User, hash: str, session_id: UUID | None) -> None:
-        user, now = await store.load_user(tx, known.id, to_change=True), self.db.clock.now()
+        user, now = await users.load_user(tx, known.id, to_change=True), self.db.clock.now()
         if user.disabled:
             raise errors.UserDisabled
         if user.password_hash != known.password_hash:
             raise errors.PasswordJustChanged
-        await store.set_password_hash(tx, user.id, hash, now=now)
-        await store.revoke_sessions(tx, user.id, "password changed", now=now, but=session_id)
+        await users.set_password_hash(tx, user.id, hash, now=now)
+        await sessions.revoke_sessions(tx, user.id, "password changed", now=now, but=session_id)
         tx.send(Outgoing(PasswordChanged(user_id=str(user.id)), str(user.id), actor=str(user.id)))
 
     def _outdated(self, user: User) -> bool:
@@ -178,38 +169,23 @@ class Accounts:
         self, tx: Transaction, found: User, rehashed: str | None, client: Client
     ) -> Granted | None:
         """None where the password is another one since it was looked at: then it has to be looked at again."""
-        user = await store.load_user(tx, found.id, to_change=rehashed is not None)
+        user = await users.load_user(tx, found.id, to_change=rehashed is not None)
         if user.password_hash != found.password_hash:
             return None
         if rehashed:
-            await store.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
-        return await self._open_session(tx, user, client)
+            await users.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
+        return await self.issuing.open_session(tx, user, client)
 
     async def _refresh(self, tx: Transaction, hash: bytes, client: Client) -> Granted | None:
         now = self.db.clock.now()
-        presented = await store.load_presented(tx, hash)
+        presented = await sessions.load_presented(tx, hash)
         verdict = model.judge_refresh(presented, now=now, grace=self.refresh_grace)
         if presented is None or verdict is Exchange.REFUSE:
             return None
         if verdict is Exchange.REVOKE_SESSION:
-            await store.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
+            await sessions.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
             return None
-        user = await store.load_user(tx, presented.user_id)
-        until = now + self.refresh_lifetime
-        await store.spend(tx, hash, presented.session_id, client, now=now, until=until)
-        return await self._grant(tx, user, presented.session_id)
-
-    async def _open_session(self, tx: Transaction, user: User, client: Client) -> Granted:
-        now, session_id = self.db.clock.now(), self.db.new_id()
-        until = now + self.refresh_lifetime
-        await store.insert_session(tx, session_id, user.id, client, now=now, until=until)
-        return await self._grant(tx, user, session_id)
-
-    async def _grant(self, tx: Transaction, user: User, session_id: UUID) -> Granted:
-        """The one gate: no way to a token leads around it."""
-        if user.disabled:
-            raise errors.UserDisabled
-        now, refresh_token = self.db.clock.now(), tokens.new_refresh_token()
-        await store.insert_refresh_token(tx, tokens.hash_of(refresh_token), session_id, now=now)
-        access_token = self.issuer.access_token(user, session_id, jti=self.db.new_id(), now=now)
-        return Granted(user, access_token, refresh_token)
+        user = await users.load_user(tx, presented.user_id)
+        until = now + self.issuing.refresh_lifetime
+        await sessions.spend(tx, hash, presented.session_id, client, now=now, until=until)
+        return await self.issuing.grant(tx, user, presented.session_id)

@@ -12,14 +12,16 @@ from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_chassis.settings import SettingsError
 from orderhub_contracts.auth.v1 import auth_pb2, auth_pb2_grpc
 
-from orderhub_auth import keys, metrics, store
+from orderhub_auth import keys, metrics
 from orderhub_auth.accounts import Accounts
-from orderhub_auth.api import AuthServicer
+from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.issuing import Issuing
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.recovery import Recovery
 from orderhub_auth.settings import Settings
+from orderhub_auth.store import codes, sessions, signing_keys
 from orderhub_auth.tokens import Issuer
 
 SERVICE = auth_pb2.DESCRIPTOR.services_by_name["AuthService"].full_name
@@ -41,7 +43,8 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         stored = await _signing_keys(chassis.db, settings)
         issuer = _issuer(settings, stored[0])
         with closing(_passwords(settings)) as passwords:
-            uses = Accounts(chassis.db, passwords, issuer, settings.refresh_lifetime, settings.refresh_grace)
+            issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime)
+            uses = Accounts(chassis.db, passwords, issuing, settings.refresh_grace)
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
             servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
@@ -72,10 +75,10 @@ async def _signing_keys(db: Database, settings: Settings) -> list[StoredKey]:
     """Those of the database, newest first; made here when this is the first start."""
 
     async def work(tx: Transaction) -> list[StoredKey]:
-        if known := await store.signing_keys(tx):
+        if known := await signing_keys.load_keys(tx):
             return known
         key = keys.generate(settings.key_encryption_key.get_secret_value())
-        await store.insert_signing_key(tx, key, now=db.clock.now())
+        await signing_keys.insert_key(tx, key, now=db.clock.now())
         return [key]
 
     return await db.run(work)
@@ -92,6 +95,6 @@ def _issuer(settings: Settings, stored: StoredKey) -> Issuer:
 async def _prune(db: Database) -> bool:
     """Sessions and codes that ended; true when there may be more."""
     now = db.clock.now()
-    pruned = await db.run(lambda tx: store.prune_sessions(tx, before=now))
+    pruned = await db.run(lambda tx: sessions.prune_sessions(tx, before=now))
     metrics.SESSIONS_PRUNED.inc(pruned)
-    return pruned + await db.run(lambda tx: store.prune_codes(tx, before=now)) > 0
+    return pruned + await db.run(lambda tx: codes.prune_codes(tx, before=now)) > 0

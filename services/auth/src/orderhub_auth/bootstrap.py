@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from orderhub_chassis.db import Database, Transaction
 
-from orderhub_auth import accounts, store
+from orderhub_auth import accounts
 from orderhub_auth.accounts import NewUser
 from orderhub_auth.model import User
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.settings import Settings
+from orderhub_auth.store import users as stored
 
 __all__ = ["NewUser", "create_operator", "create_users", "ensure_users"]
 
@@ -43,7 +44,7 @@ async def ensure_users(settings: Settings, users: Sequence[NewUser]) -> list[Use
     """Make those that are missing, and give the others this password, these roles and this vendor."""
 
     async def ensured(tx: Transaction, user: User) -> User:
-        if known := await store.set_user(tx, user, now=user.created_at):
+        if known := await stored.set_user(tx, user, now=user.created_at):
             return known
         await accounts.add_user(tx, user)
         return user

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from orderhub_chassis.errors import invalid_field, uuid_field
 
+from orderhub_auth.errors import UserDisabled
+
 ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
 NAME_LENGTH: Final = 200
@@ -103,6 +105,12 @@ class Exchange(Enum):
 def is_operator(user: User) -> bool:
     """Who can administer others just now."""
     return "operator" in user.roles and not user.disabled
+
+
+def check_can_issue(user: User) -> None:
+    """The one gate in front of every grant: no way to a token leads around it. Raises UserDisabled."""
+    if user.disabled:
+        raise UserDisabled
 
 
 def judge_refresh(token: Presented | None, *, now: datetime, grace: timedelta) -> Exchange:

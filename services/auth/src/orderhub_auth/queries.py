@@ -8,7 +8,8 @@ from uuid import UUID
 from orderhub_chassis.db import Database
 
 from orderhub_auth.model import Client, Code, Session, User
-from orderhub_auth.store import code_from, user_from
+from orderhub_auth.store.codes import code_from
+from orderhub_auth.store.users import user_from
 
 LIST = """
 select * from users where ($1 = '' or $1 = any (roles)) and ($2::uuid is null or id < $2)

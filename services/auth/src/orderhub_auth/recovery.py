@@ -20,9 +20,10 @@ from orderhub_contracts.events.v1.events_pb2 import (
     PasswordResetRequested,
 )
 
-from orderhub_auth import errors, model, queries, store, tokens
+from orderhub_auth import errors, model, queries, tokens
 from orderhub_auth.model import Code, Purpose, User
 from orderhub_auth.passwords import Passwords
+from orderhub_auth.store import codes, sessions, users
 
 BETWEEN: Final = timedelta(minutes=1)
 """Between two mails of a kind to one address."""
@@ -61,8 +62,8 @@ class Recovery:
 
         async def work(tx: Transaction) -> None:
             now, spent = self.db.clock.now(), await self._spend(tx, code, Purpose.PASSWORD_RESET)
-            await store.set_password_hash(tx, spent.id, hash, now=now)
-            await store.revoke_sessions(tx, spent.id, "password reset", now=now)
+            await users.set_password_hash(tx, spent.id, hash, now=now)
+            await sessions.revoke_sessions(tx, spent.id, "password reset", now=now)
             tx.send(Outgoing(PasswordChanged(user_id=str(spent.id)), str(spent.id), actor=str(spent.id)))
 
         await self.db.run(work)
@@ -72,7 +73,7 @@ class Recovery:
 
         async def work(tx: Transaction) -> None:
             user = await self._spend(tx, code, Purpose.EMAIL_VERIFICATION)
-            await store.set_verified(tx, user.id, now=self.db.clock.now())
+            await users.set_verified(tx, user.id, now=self.db.clock.now())
 
         await self.db.run(work)
 
@@ -83,22 +84,22 @@ class Recovery:
         return code
 
     async def _spend(self, tx: Transaction, code: str, purpose: Purpose) -> User:
-        found = self._working(await store.load_code(tx, tokens.hash_of(code)), purpose)
-        user = await store.load_user(tx, found.user_id, to_change=True)
+        found = self._working(await codes.load_code(tx, tokens.hash_of(code)), purpose)
+        user = await users.load_user(tx, found.user_id, to_change=True)
         if user.disabled:
             raise errors.UserDisabled
-        await store.spend_codes(tx, user.id, purpose, now=self.db.clock.now())
+        await codes.spend_codes(tx, user.id, purpose, now=self.db.clock.now())
         return user
 
     async def _mail(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
         """The user's row is locked first, so that two requests at once are one mail."""
-        user, now = await store.load_user(tx, user_id, to_change=True), self.db.clock.now()
+        user, now = await users.load_user(tx, user_id, to_change=True), self.db.clock.now()
         needless = user.disabled or (purpose is Purpose.EMAIL_VERIFICATION and user.email_verified)
-        if needless or await store.has_code_since(tx, user.id, purpose, now - BETWEEN):
+        if needless or await codes.has_code_since(tx, user.id, purpose, now - BETWEEN):
             return
         code, until = tokens.new_code(), now + self.lifetimes[purpose]
-        await store.spend_codes(tx, user.id, purpose, now=now)
-        await store.insert_code(tx, tokens.hash_of(code), Code(user.id, purpose, until, None), now=now)
+        await codes.spend_codes(tx, user.id, purpose, now=now)
+        await codes.insert_code(tx, tokens.hash_of(code), Code(user.id, purpose, until, None), now=now)
         mail = MAILS[purpose](
             user_id=str(user.id), email=user.email, name=user.name, code=code, expires_at=rfc3339(until)
         )

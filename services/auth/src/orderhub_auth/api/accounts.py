@@ -1,4 +1,4 @@
-"""Auth over gRPC."""
+"""Users and their sessions over gRPC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
-from orderhub_auth.accounts import Accounts, Granted, NewUser, UserChange
+from orderhub_auth.accounts import Accounts, NewUser, UserChange
+from orderhub_auth.issuing import Granted
 from orderhub_auth.model import Client, Session, User
 from orderhub_auth.recovery import Recovery
 
@@ -160,8 +161,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
             access_token=granted.access_token,
             refresh_token=granted.refresh_token,
             token_type="Bearer",
-            expires_in=int(self._uses.issuer.lifetime.total_seconds()),
-            refresh_expires_in=int(self._uses.refresh_lifetime.total_seconds()),
+            expires_in=int(self._uses.issuing.issuer.lifetime.total_seconds()),
+            refresh_expires_in=int(self._uses.issuing.refresh_lifetime.total_seconds()),
             user=encoded(granted.user),
         )
 

@@ -1,0 +1,86 @@
+"""Sessions and their refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from orderhub_chassis.db import Transaction
+
+from orderhub_auth.model import Client, Presented
+
+LOAD_PRESENTED = """
+select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at
+from refresh_tokens t join sessions s on s.id = t.session_id
+where t.token_hash = $1 for update of s, t
+"""
+INSERT_SESSION = """
+insert into sessions (id, user_id, address, user_agent, created_at, last_seen_at, expires_at)
+values ($1, $2, $3, $4, $5, $5, $6)
+"""
+SEE_SESSION = """
+update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
+"""
+REVOKE_SESSIONS = """
+update sessions set revoked_at = $2, revoked_reason = $3
+where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is null or id = $4) and id is distinct from $5
+"""
+
+
+async def insert_session(
+    tx: Transaction, id: UUID, user_id: UUID, client: Client, *, now: datetime, until: datetime
+) -> None:
+    await tx.execute(INSERT_SESSION, id, user_id, client.address, client.user_agent, now, until)
+
+
+async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime) -> None:
+    await tx.execute(
+        "insert into refresh_tokens (token_hash, session_id, issued_at) values ($1, $2, $3)",
+        hash, session_id, now,
+    )  # fmt: skip
+
+
+async def load_presented(tx: Transaction, hash: bytes) -> Presented | None:
+    row = await tx.fetchrow(LOAD_PRESENTED, hash)
+    return Presented(**dict(row)) if row else None
+
+
+async def spend(
+    tx: Transaction, hash: bytes, session_id: UUID, client: Client, *, now: datetime, until: datetime
+) -> None:
+    """The grace time counts from the first use; the session lives on."""
+    await tx.execute(
+        "update refresh_tokens set spent_at = coalesce(spent_at, $2), uses = uses + 1 where token_hash = $1",
+        hash, now,
+    )  # fmt: skip
+    await tx.execute(SEE_SESSION, session_id, until, now, client.address, client.user_agent)
+
+
+async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetime) -> None:
+    await tx.execute(
+        "update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null",
+        id, now, reason,
+    )  # fmt: skip
+
+
+async def revoke_sessions(
+    tx: Transaction,
+    user_id: UUID,
+    reason: str,
+    *,
+    now: datetime,
+    only: UUID | None = None,
+    but: UUID | None = None,
+) -> int:
+    """End the live sessions of a user, one of them, or all but one; returns how many."""
+    return int((await tx.execute(REVOKE_SESSIONS, user_id, now, reason, only, but)).split()[-1])
+
+
+async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
+    """Delete sessions that ended before then, with their tokens; returns how many."""
+    done = await tx.execute(
+        "delete from sessions where id in (select id from sessions where expires_at < $1 limit $2)",
+        before,
+        limit,
+    )
+    return int(done.split()[-1])

@@ -1,0 +1,81 @@
+"""Users: loaded with locks, made and changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from orderhub_chassis.db import Transaction
+
+from orderhub_auth.errors import EmailTaken, UserNotFound
+from orderhub_auth.model import User
+
+INSERT_USER = """
+insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+"""
+SET_USER = """
+update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, updated_at = $6
+where email = $1 returning *
+"""
+SAVE_USER = """
+update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, updated_at = $6 where id = $1
+"""
+OTHER_OPERATORS = "select count(*) from users where 'operator' = any (roles) and not disabled and id <> $1"
+OPERATORS_LOCK = 7_110_518
+
+
+def user_from(row: Any) -> User:
+    return User(
+        row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
+        row["email_verified"], row["disabled"], row["created_at"],
+    )  # fmt: skip
+
+
+async def insert_user(tx: Transaction, user: User) -> None:
+    """Raises EmailTaken."""
+    try:
+        await tx.execute(
+            INSERT_USER, user.id, user.email, user.name, user.password_hash, list(user.roles), user.vendor_id,
+            user.email_verified, user.disabled, user.created_at,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise EmailTaken from error
+
+
+async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None:
+    """Give the user of that address this password, these roles and this vendor; None where there is none."""
+    row = await tx.fetchrow(
+        SET_USER, user.email, user.password_hash, list(user.roles), user.vendor_id, user.name, now
+    )
+    return user_from(row) if row else None
+
+
+async def save_user(tx: Transaction, user: User, *, now: datetime) -> None:
+    """What operators may change of a user."""
+    await tx.execute(SAVE_USER, user.id, user.name, list(user.roles), user.vendor_id, user.disabled, now)
+
+
+async def other_operators(tx: Transaction, user_id: UUID) -> int:
+    """How many others could undo what is done to this one. Two operators who ask at once wait for each other."""
+    await tx.execute("select pg_advisory_xact_lock($1)", OPERATORS_LOCK)
+    return int(await tx.fetchval(OTHER_OPERATORS, user_id))
+
+
+async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: datetime) -> None:
+    await tx.execute("update users set password_hash = $2, updated_at = $3 where id = $1", user_id, hash, now)
+
+
+async def set_verified(tx: Transaction, user_id: UUID, *, now: datetime) -> None:
+    await tx.execute("update users set email_verified = true, updated_at = $2 where id = $1", user_id, now)
+
+
+async def load_user(tx: Transaction, user_id: UUID, *, to_change: bool = False) -> User:
+    """Raises UserNotFound."""
+    lock = "no key update" if to_change else "share"
+    row = await tx.fetchrow(f"select * from users where id = $1 for {lock}", user_id)
+    if row is None:
+        raise UserNotFound
+    return user_from(row)
