@@ -86,16 +86,24 @@ class Accounts:
 
     async def login(self, email: str, password: str, client: Client) -> Granted:
         """Raises WrongCredentials for an unknown address and for a wrong password alike."""
-        normal = model.email_or_none(email)
         while True:
-            user = await queries.user_by_email(self.db, normal) if normal else None
-            right = await self.passwords.verify(password, user.password_hash if user else None)
-            if user is None or not right:
-                raise errors.WrongCredentials
+            user = await self.check_password(email, password)
             rehashed = await self.passwords.hash(password) if self._outdated(user) else None
             granted = await self.db.run(partial(self._login, found=user, rehashed=rehashed, client=client))
             if granted is not None:
                 return granted
+
+    async def check_password(self, email: str, password: str) -> User:
+        """The user as it was looked at: whoever then grants in a transaction compares `password_hash` again.
+
+        Raises WrongCredentials for an unknown address and for a wrong password alike, after one verification each.
+        """
+        normal = model.email_or_none(email)
+        user = await queries.user_by_email(self.db, normal) if normal else None
+        right = await self.passwords.verify(password, user.password_hash if user else None)
+        if user is None or not right:
+            raise errors.WrongCredentials
+        return user
 
     async def refresh(self, refresh_token: str, client: Client) -> Granted:
         """Rotate. A token that was spent before ends the session; that is committed before it raises."""
@@ -188,4 +196,4 @@ class Accounts:
         user = await users.load_user(tx, presented.user_id)
         until = now + self.issuing.refresh_lifetime
         await sessions.spend(tx, hash, presented.session_id, client, now=now, until=until)
-        return await self.issuing.grant(tx, user, presented.session_id)
+        return await self.issuing.grant(tx, user, presented.session_id, presented.authentication)

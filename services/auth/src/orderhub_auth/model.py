@@ -20,6 +20,8 @@ NAME_LENGTH: Final = 200
 EMAIL_LENGTH: Final = 254
 ADDRESS_LENGTH: Final = 64
 USER_AGENT_LENGTH: Final = 300
+PASSWORD: Final = ("pwd",)
+"""`amr` of who came with a password alone (RFC 8176)."""
 EMAIL: Final = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -51,6 +53,14 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Authentication:
+    """How a user proved who it is (`amr`, RFC 8176) and when (`auth_time`, OpenID Connect Core 1.0, section 2)."""
+
+    amr: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A login and everything refreshed from it, as its user sees it. `last_seen_at` is the login or the last refresh."""
 
@@ -71,6 +81,7 @@ class Presented:
     uses: int
     expires_at: datetime
     revoked_at: datetime | None
+    authentication: Authentication
 
 
 class Purpose(StrEnum):

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from orderhub_auth.keys import ALGORITHM
-from orderhub_auth.model import User
+from orderhub_auth.model import Authentication, User
 
 REFRESH_PREFIX: Final = "ohr_"
 """Lets secret scanners recognise a leaked token."""
@@ -29,7 +29,9 @@ class Issuer:
     audience: str
     lifetime: timedelta
 
-    def access_token(self, user: User, session_id: UUID, *, jti: UUID, now: datetime) -> str:
+    def access_token(
+        self, user: User, session_id: UUID, how: Authentication, *, jti: UUID, now: datetime
+    ) -> str:
         issued = int(now.timestamp())
         claims = {
             "iss": self.issuer,
@@ -42,6 +44,8 @@ class Issuer:
             "roles": list(user.roles),
             "vendor_id": str(user.vendor_id or ""),
             "email_verified": user.email_verified,
+            "amr": list(how.amr),
+            "auth_time": int(how.at.timestamp()),
         }
         return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": self.kid}, claims, self.key)
 

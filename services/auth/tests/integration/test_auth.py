@@ -103,6 +103,28 @@ async def test_an_access_token_carries_the_claims_that_services_rely_on(auth: Au
     assert UUID(claims["jti"])
 
 
+async def test_a_token_says_how_and_when_its_session_was_authenticated_also_after_a_refresh(
+    auth: Auth,
+) -> None:
+    pair, at = await auth.register(), auth.clock.now()
+    auth.clock.advance(timedelta(minutes=10))
+    for token in (pair.access_token, (await auth.refresh(pair)).access_token):
+        claims = await auth.claims(token)
+        assert (claims["amr"], claims["auth_time"]) == (["pwd"], int(at.timestamp()))
+
+
+async def test_a_session_of_code_that_knew_no_authentication_counts_as_one_by_password(
+    settings: Settings,
+) -> None:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    async with running(settings) as auth:
+        pair = await auth.register()
+        await connection.execute("update sessions set amr = default, authenticated_at = null")
+        claims = await auth.claims((await auth.refresh(pair)).access_token)
+        assert (claims["amr"], claims["auth_time"]) == (["pwd"], int(auth.clock.now().timestamp()))
+    await connection.close()
+
+
 async def test_an_address_can_be_taken_once_even_at_the_same_moment(auth: Auth) -> None:
     answers = await asyncio.gather(*(auth.register() for _ in range(5)), return_exceptions=True)
     failures = [answer for answer in answers if isinstance(answer, Failure)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from orderhub_auth import model
-from orderhub_auth.model import Exchange, Presented
+from orderhub_auth.model import Authentication, Exchange, Presented
 from orderhub_chassis.errors import Invalid
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -17,7 +17,8 @@ GRACE = timedelta(seconds=20)
 def a_token(**over: object) -> Presented:
     values = {
         "session_id": UUID(int=1), "user_id": UUID(int=2), "spent_at": None, "uses": 0,
-        "expires_at": NOW + timedelta(days=1), "revoked_at": None, **over,
+        "expires_at": NOW + timedelta(days=1), "revoked_at": None,
+        "authentication": Authentication(model.PASSWORD, NOW), **over,
     }  # fmt: skip
     return Presented(**values)
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from orderhub_chassis.db import Transaction
 
-from orderhub_auth.model import Client, Presented
+from orderhub_auth.model import Authentication, Client, Presented
 
 LOAD_PRESENTED = """
-select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at
+select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at,
+    s.amr, coalesce(s.authenticated_at, s.created_at) as authenticated_at
 from refresh_tokens t join sessions s on s.id = t.session_id
 where t.token_hash = $1 for update of s, t
 """
 INSERT_SESSION = """
-insert into sessions (id, user_id, address, user_agent, created_at, last_seen_at, expires_at)
-values ($1, $2, $3, $4, $5, $5, $6)
+insert into sessions (id, user_id, address, user_agent, created_at, last_seen_at, expires_at, amr, authenticated_at)
+values ($1, $2, $3, $4, $5, $5, $6, $7, $8)
 """
 SEE_SESSION = """
 update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
@@ -28,9 +30,17 @@ where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is n
 
 
 async def insert_session(
-    tx: Transaction, id: UUID, user_id: UUID, client: Client, *, now: datetime, until: datetime
+    tx: Transaction,
+    id: UUID,
+    user_id: UUID,
+    client: Client,
+    how: Authentication,
+    *,
+    now: datetime,
+    until: datetime,
 ) -> None:
-    await tx.execute(INSERT_SESSION, id, user_id, client.address, client.user_agent, now, until)
+    address, agent = client.address, client.user_agent
+    await tx.execute(INSERT_SESSION, id, user_id, address, agent, now, until, list(how.amr), how.at)
 
 
 async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime) -> None:
@@ -42,7 +52,12 @@ async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *
 
 async def load_presented(tx: Transaction, hash: bytes) -> Presented | None:
     row = await tx.fetchrow(LOAD_PRESENTED, hash)
-    return Presented(**dict(row)) if row else None
+    return _presented(dict(row)) if row else None
+
+
+def _presented(row: dict[str, Any]) -> Presented:
+    how = Authentication(tuple(row.pop("amr")), row.pop("authenticated_at"))
+    return Presented(**row, authentication=how)
 
 
 async def spend(
