@@ -40,8 +40,10 @@ def test_a_token_carries_its_caller(tokens, clock):
     assert InternalTokens(KEY, clock).verify(tokens.sign(CALLER)) == CALLER
 
 
-def test_no_token_is_nobody(tokens):
-    assert tokens.verify("") is ANONYMOUS
+def test_no_token_is_refused_and_who_speaks_for_nobody_has_to_sign_that_too(tokens, clock):
+    with pytest.raises(Unauthenticated, match="no internal token"):
+        tokens.verify("")
+    assert InternalTokens(KEY, clock).verify(tokens.sign(ANONYMOUS)) == ANONYMOUS
 
 
 def test_a_token_lives_for_a_minute_at_most(tokens, clock):

@@ -221,6 +221,25 @@ async def test_a_bad_token_is_refused_before_the_method_runs(port, payments):
     assert payments.calls == []
 
 
+@pytest.mark.parametrize(
+    "metadata", [(), (("authorization-internal", ""),), (("x-request-id", "r1"),)], ids=range(3)
+)
+async def test_a_call_without_an_internal_token_is_refused_before_the_method_runs(port, payments, metadata):
+    """Also where nobody is logged in: then the gateway signs that it speaks for nobody."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = payments_pb2_grpc.PaymentsServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetPayment(payments_pb2.GetPaymentRequest(id="p1"), metadata=metadata, timeout=5)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        answers = inventory_pb2_grpc.InventoryServiceStub(channel).ImportProducts(
+            inventory_pb2.ImportProductsRequest(), metadata=metadata, timeout=5
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            [answer async for answer in answers]
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert payments.calls == []
+
+
 async def test_health_tells_of_the_server_and_of_each_service(peer):
     stub = health_pb2_grpc.HealthStub(peer.channel)
     for name in ["", *NAMES]:

@@ -1,7 +1,8 @@
 """Who calls, and on whose behalf: the caller, the internal token that carries them, and the call's context.
 
 The internal token is a JWT (RFC 7519, HS256) of at most 60 s, signed with ORDERHUB_INTERNAL_KEY: a gRPC call that
-goes past the gateway gains nothing.
+goes past the gateway gains nothing. Every call carries one: for a service that acts for itself, for a user, or, where
+nobody is logged in, for nobody; the last says that a part of this product calls, and no more.
 """
 
 from __future__ import annotations
@@ -97,9 +98,9 @@ class InternalTokens:
         return token
 
     def verify(self, token: str) -> Caller:
-        """The caller; ANONYMOUS for no token. Raises Unauthenticated for a bad or expired one."""
+        """The caller, who may be nobody. Raises Unauthenticated for no token, a bad or an expired one."""
         if not token:
-            return ANONYMOUS
+            raise Unauthenticated("there is no internal token")
         now = self._clock.now().timestamp()
         cached = self._verified.get(token)
         if cached and cached[0] > now:

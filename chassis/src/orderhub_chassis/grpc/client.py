@@ -88,10 +88,9 @@ class Peer:
     def _metadata(self, given: Call | None) -> tuple[tuple[str, str | bytes], ...]:
         call = given or current_call.get()
         metadata: list[tuple[str, str | bytes]] = [
-            ("traceparent", call.traceparent or current_traceparent.get() or new_traceparent())
+            ("traceparent", call.traceparent or current_traceparent.get() or new_traceparent()),
+            ("authorization-internal", self._tokens.sign(call.caller)),
         ]
-        if call.caller.user_id:
-            metadata.append(("authorization-internal", self._tokens.sign(call.caller)))
         if call.request_id:
             metadata.append(("x-request-id", call.request_id))
         if call.idempotency_key:
