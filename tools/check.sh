@@ -17,6 +17,7 @@ step "types" "$PY" -m mypy "$@"
 step "imports between packages" "$PY" -c 'from importlinter.cli import lint_imports_command as run; run()' --no-cache --no-logo
 step "generated code against the protos" "$PY" tools/gen_proto.py --check
 step "documents of the settings" "$PY" -m orderhub config --check
+step "document of the policy" "$PY" tools/rbac.py --check
 step "house rules" "$PY" tools/lints.py
 
 if [ -n "$failed" ]; then

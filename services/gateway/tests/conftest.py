@@ -105,6 +105,7 @@ class Api:
         self._tokens: dict[str, str] = {}
         self.users: dict[str, dict[str, Any]] = {}
         self.vendor_id = str(uuid4())
+        self.vendors: dict[str, str] = {}
         self.gateway: Any = None
 
     async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -116,7 +117,7 @@ class Api:
         who = f"{role}{name}"
         if who not in self._tokens:
             email = f"{who}-{next(numbers)}@example.org"
-            vendor = self.vendor_id if role == "vendor" and not name else str(uuid4())
+            vendor = self.vendors.get(name, str(uuid4())) if name else self.vendor_id
             request = auth_pb2.CreateUserRequest(
                 email=email, password=PASSWORD, roles=[role], vendor_id=vendor if role == "vendor" else ""
             )
@@ -134,6 +135,10 @@ class Api:
         if role == "anybody":
             return headers
         return {"authorization": f"Bearer {await self.token(role, name)}", **headers}
+
+    def forget_users(self) -> None:
+        """From now on there are others of each name."""
+        self._tokens.clear()
 
     async def make_vendor(self) -> str:
         """A real vendor in inventory; users of the role vendor belong to it from now on."""

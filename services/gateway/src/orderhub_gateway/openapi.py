@@ -16,12 +16,11 @@ from litestar import Litestar
 from orderhub_chassis.problems import Problem
 
 from orderhub_gateway.examples import EXAMPLES, Example
-from orderhub_gateway.policy import ANYBODY, Policy
+from orderhub_gateway.policy import ANYBODY, ROLES, Policy
 from orderhub_gateway.schemas import auth, catalogue, common, deliveries, operator, orders, payments
 
 REFERENCE: Final = "#/components/schemas/"
 PAGE: Final = re.compile(r"Page_[\w.]*\.(\w+)_")
-ROLES: Final = ("customer", "vendor", "courier", "operator")
 KEY_REQUIRED: Final = frozenset({"placeOrder", "refundPayment", "createDelivery"})
 KEYLESS: Final = frozenset(
     {

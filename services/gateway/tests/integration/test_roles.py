@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from orderhub_gateway.policy import ANYBODY, ROLES, WHOSE, Policy
+
 WHO = {"-": "anybody", "c": "customer", "v": "vendor", "d": "courier", "o": "operator"}
 ALL = "-cvdo"
 TABLE = {
@@ -52,12 +54,17 @@ async def test_every_route_lets_in_the_roles_of_the_table_and_no_other(api: Any)
                 assert answer.json()["code"] == "auth.forbidden"
 
 
-async def test_the_policy_names_no_route_that_does_not_exist(api: Any) -> None:
-    from importlib import resources
-
+async def test_the_policy_and_the_document_have_the_same_routes(api: Any) -> None:
     document = (await api("GET", "/openapi.json")).json()
-    routes = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    rules = (resources.files("orderhub_gateway") / "policy.csv").read_text().splitlines()
-    for rule in (line.split(", ") for line in rules if line.startswith("p, ")):
-        _, _, path, method = rule
-        assert any(path == known and method in ("*", verb) for known, verb in routes), rule
+    documented = {
+        f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods
+    }
+    assert set(Policy().routes()) == documented
+
+
+def test_every_permission_has_a_route_and_somebody_and_every_rule_says_whose() -> None:
+    rules, routes = Policy().rules(), Policy().routes()
+    assert {rule.permission for rule in rules} == set(routes.values())
+    assert {rule.whose for rule in rules} <= set(WHOSE)
+    assert {rule.who for rule in rules} == {ANYBODY, *ROLES}
+    assert len({(rule.who, rule.permission) for rule in rules}) == len(rules)
