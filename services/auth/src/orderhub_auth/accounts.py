@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from orderhub_contracts.events.v1.events_pb2 import PasswordChanged, UserRegiste
 
 from orderhub_auth import errors, model, queries, tokens
 from orderhub_auth.issuing import Granted, Issuing
-from orderhub_auth.model import Client, Exchange, User
+from orderhub_auth.model import Client, User
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.store import sessions, users
 
@@ -71,7 +70,6 @@ class Accounts:
     db: Database
     passwords: Passwords
     issuing: Issuing
-    refresh_grace: timedelta
 
     async def register(self, email: str, password: str, name: str, client: Client) -> Granted:
         """A customer, logged in at once."""
@@ -107,7 +105,9 @@ class Accounts:
 
     async def refresh(self, refresh_token: str, client: Client) -> Granted:
         """Rotate. A token that was spent before ends the session; that is committed before it raises."""
-        granted = await self.db.run(lambda tx: self._refresh(tx, tokens.hash_of(refresh_token), client))
+        granted = await self.db.run(
+            lambda tx: self.issuing.refresh(tx, tokens.hash_of(refresh_token), client)
+        )
         if granted is None:
             raise errors.RefreshRefused
         return granted
@@ -183,17 +183,3 @@ class Accounts:
         if rehashed:
             await users.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
         return await self.issuing.open_session(tx, user, client)
-
-    async def _refresh(self, tx: Transaction, hash: bytes, client: Client) -> Granted | None:
-        now = self.db.clock.now()
-        presented = await sessions.load_presented(tx, hash)
-        verdict = model.judge_refresh(presented, now=now, grace=self.refresh_grace)
-        if presented is None or verdict is Exchange.REFUSE:
-            return None
-        if verdict is Exchange.REVOKE_SESSION:
-            await sessions.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
-            return None
-        user = await users.load_user(tx, presented.user_id)
-        until = now + self.issuing.refresh_lifetime
-        await sessions.spend(tx, hash, presented.session_id, client, now=now, until=until)
-        return await self.issuing.grant(tx, user, presented.session_id, presented.authentication)

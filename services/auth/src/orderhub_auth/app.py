@@ -43,8 +43,8 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         stored = await _signing_keys(chassis.db, settings)
         issuer = _issuer(settings, stored[0])
         with closing(_passwords(settings)) as passwords:
-            issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime)
-            uses = Accounts(chassis.db, passwords, issuing, settings.refresh_grace)
+            issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime, settings.refresh_grace)
+            uses = Accounts(chassis.db, passwords, issuing)
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
             servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))

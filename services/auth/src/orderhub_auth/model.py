@@ -17,6 +17,8 @@ from orderhub_auth.errors import UserDisabled
 ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
 NAME_LENGTH: Final = 200
+API: Final = "api"
+"""The scope of a token that may use this API in its user's roles."""
 EMAIL_LENGTH: Final = 254
 ADDRESS_LENGTH: Final = 64
 USER_AGENT_LENGTH: Final = 300
@@ -72,6 +74,23 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """What a session is for. Without `client_id` it is the person's own, at this API or in a browser (`cookie_hash`).
+
+    `parent_id` is the browser's session that a client's stems from, `claims` what the client asked userinfo for by name.
+    """
+
+    client_id: UUID | None = None
+    parent_id: UUID | None = None
+    scopes: tuple[str, ...] = (API,)
+    claims: tuple[str, ...] = ()
+    cookie_hash: bytes | None = None
+
+
+OWN_USE: Final = Use()
+
+
+@dataclass(frozen=True, slots=True)
 class Presented:
     """A refresh token that was presented, as it stands in the database, with its session."""
 
@@ -82,6 +101,7 @@ class Presented:
     expires_at: datetime
     revoked_at: datetime | None
     authentication: Authentication
+    use: Use = OWN_USE
 
 
 class Purpose(StrEnum):
@@ -124,9 +144,19 @@ def check_can_issue(user: User) -> None:
         raise UserDisabled
 
 
-def judge_refresh(token: Presented | None, *, now: datetime, grace: timedelta) -> Exchange:
-    """Two tabs of one browser may refresh at once; a token that comes back later was copied."""
-    if token is None or token.revoked_at is not None or token.expires_at <= now:
+def judge_refresh(
+    token: Presented | None, *, client_id: UUID | None, now: datetime, grace: timedelta
+) -> Exchange:
+    """Two tabs of one browser may refresh at once; a token that comes back later was copied.
+
+    `client_id` is who presents it, None for the person itself: a token is bound to its client (RFC 6749, section 6).
+    """
+    if (
+        token is None
+        or token.use.client_id != client_id
+        or token.revoked_at is not None
+        or token.expires_at <= now
+    ):
         return Exchange.REFUSE
     if token.spent_at is None:
         return Exchange.ROTATE

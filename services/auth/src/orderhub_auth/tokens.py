@@ -13,8 +13,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from orderhub_auth.keys import ALGORITHM
-from orderhub_auth.model import Authentication, User
+from orderhub_auth.model import API, Authentication, Use, User
 
+OWN_CLIENT: Final = "orderhub"
+"""`client_id` of a token that nobody's client asked for (RFC 9068, section 2.2)."""
 REFRESH_PREFIX: Final = "ohr_"
 """Lets secret scanners recognise a leaked token."""
 
@@ -30,8 +32,9 @@ class Issuer:
     lifetime: timedelta
 
     def access_token(
-        self, user: User, session_id: UUID, how: Authentication, *, jti: UUID, now: datetime
+        self, user: User, session_id: UUID, how: Authentication, use: Use, *, jti: UUID, now: datetime
     ) -> str:
+        """Without the scope `api` it carries no role: it opens userinfo, and nothing else."""
         issued = int(now.timestamp())
         claims = {
             "iss": self.issuer,
@@ -41,8 +44,10 @@ class Issuer:
             "jti": str(jti),
             "iat": issued,
             "exp": issued + int(self.lifetime.total_seconds()),
-            "roles": list(user.roles),
-            "vendor_id": str(user.vendor_id or ""),
+            "client_id": str(use.client_id or OWN_CLIENT),
+            "scope": " ".join(use.scopes),
+            "roles": list(user.roles) if API in use.scopes else [],
+            "vendor_id": str(user.vendor_id or "") if API in use.scopes else "",
             "email_verified": user.email_verified,
             "amr": list(how.amr),
             "auth_time": int(how.at.timestamp()),

@@ -38,7 +38,7 @@ def a_token(**over: object) -> Presented:
     ],
 )
 def test_a_refresh_token_is_worth_what_its_past_says(token: Presented | None, expected: Exchange) -> None:
-    assert model.judge_refresh(token, now=NOW, grace=GRACE) is expected
+    assert model.judge_refresh(token, client_id=None, now=NOW, grace=GRACE) is expected
 
 
 @pytest.mark.parametrize("email", [" Ada@Example.ORG ", "ada@example.org", "ADA@EXAMPLE.ORG"])

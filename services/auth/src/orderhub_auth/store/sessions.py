@@ -8,17 +8,20 @@ from uuid import UUID
 
 from orderhub_chassis.db import Transaction
 
-from orderhub_auth.model import Authentication, Client, Presented
+from orderhub_auth.model import Authentication, Client, Presented, Use
 
 LOAD_PRESENTED = """
 select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at,
-    s.amr, coalesce(s.authenticated_at, s.created_at) as authenticated_at
+    s.amr, coalesce(s.authenticated_at, s.created_at) as authenticated_at,
+    s.client_id, s.parent_id, s.scopes, s.claims
 from refresh_tokens t join sessions s on s.id = t.session_id
 where t.token_hash = $1 for update of s, t
 """
 INSERT_SESSION = """
-insert into sessions (id, user_id, address, user_agent, created_at, last_seen_at, expires_at, amr, authenticated_at)
-values ($1, $2, $3, $4, $5, $5, $6, $7, $8)
+insert into sessions (
+    id, user_id, address, user_agent, created_at, last_seen_at, expires_at, amr, authenticated_at,
+    client_id, parent_id, scopes, claims, cookie_hash
+) values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 SEE_SESSION = """
 update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
@@ -35,12 +38,15 @@ async def insert_session(
     user_id: UUID,
     client: Client,
     how: Authentication,
+    use: Use,
     *,
     now: datetime,
     until: datetime,
 ) -> None:
-    address, agent = client.address, client.user_agent
-    await tx.execute(INSERT_SESSION, id, user_id, address, agent, now, until, list(how.amr), how.at)
+    await tx.execute(
+        INSERT_SESSION, id, user_id, client.address, client.user_agent, now, until, list(how.amr), how.at,
+        use.client_id, use.parent_id, list(use.scopes), list(use.claims), use.cookie_hash,
+    )  # fmt: skip
 
 
 async def insert_refresh_token(tx: Transaction, hash: bytes, session_id: UUID, *, now: datetime) -> None:
@@ -57,7 +63,8 @@ async def load_presented(tx: Transaction, hash: bytes) -> Presented | None:
 
 def _presented(row: dict[str, Any]) -> Presented:
     how = Authentication(tuple(row.pop("amr")), row.pop("authenticated_at"))
-    return Presented(**row, authentication=how)
+    use = Use(row.pop("client_id"), row.pop("parent_id"), tuple(row.pop("scopes")), tuple(row.pop("claims")))
+    return Presented(**row, authentication=how, use=use)
 
 
 async def spend(
