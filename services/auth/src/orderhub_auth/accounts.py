@@ -53,7 +53,8 @@ async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified:
     roles, vendor_id = model.checked_roles(new.roles, new.vendor_id)
     name = model.checked_name(new.name)
     hash = await passwords.hash(new.password)
-    return User(db.new_id(), email, name, hash, roles, vendor_id, verified, False, db.clock.now())
+    now = db.clock.now()
+    return User(db.new_id(), email, name, hash, roles, vendor_id, verified, False, now, now)
 
 
 async def add_user(tx: Transaction, user: User) -> None:

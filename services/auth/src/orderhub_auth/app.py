@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orderhub_chassis.db import Database, Transaction
+from orderhub_chassis.grpc.server import Register
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_chassis.settings import SettingsError
-from orderhub_contracts.auth.v1 import auth_pb2, auth_pb2_grpc
+from orderhub_contracts.auth.v1 import auth_pb2, auth_pb2_grpc, profile_pb2, profile_pb2_grpc
 
 from orderhub_auth import keys, metrics
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.issuing import Issuing
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Purpose
@@ -24,7 +26,10 @@ from orderhub_auth.settings import Settings
 from orderhub_auth.store import codes, sessions, signing_keys
 from orderhub_auth.tokens import Issuer
 
-SERVICE = auth_pb2.DESCRIPTOR.services_by_name["AuthService"].full_name
+SERVICES = [
+    auth_pb2.DESCRIPTOR.services_by_name["AuthService"].full_name,
+    profile_pb2.DESCRIPTOR.services_by_name["ProfileService"].full_name,
+]
 PRUNE_EVERY = timedelta(minutes=10)
 
 
@@ -48,9 +53,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
             servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
-            port = await chassis.serve_grpc(
-                [lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)], [SERVICE]
-            )
+            profiles = ProfileServicer(chassis.db)
+            registrations: list[Register] = [
+                lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server),
+                lambda server: profile_pb2_grpc.add_ProfileServiceServicer_to_server(profiles, server),
+            ]
+            port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
             yield Service(chassis, port)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Final
@@ -24,13 +24,38 @@ ADDRESS_LENGTH: Final = 64
 USER_AGENT_LENGTH: Final = 300
 PASSWORD: Final = ("pwd",)
 """`amr` of who came with a password alone (RFC 8176)."""
+ADDRESS_PART_LENGTH: Final = 500
+LINES: Final = ("formatted", "street_address")
+"""Members of an address that may have several lines."""
 EMAIL: Final = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
 """The addresses that HTML's e-mail input takes, with a dot in the domain."""
+PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+"""E.164, section 6.1: a country code and at most 15 digits."""
+PHONE_FILLERS: Final = str.maketrans("", "", " ()-./")
 MOST_USES: Final = 4
 """Exchanges of one refresh token: the first, and a few concurrent ones within the grace time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostalAddress:
+    """The members of the address claim (OpenID Connect Core 1.0, section 5.1.1); empty is not known."""
+
+    formatted: str = ""
+    street_address: str = ""
+    locality: str = ""
+    region: str = ""
+    postal_code: str = ""
+    country: str = ""
+
+    def known(self) -> dict[str, str]:
+        """The members that are not empty: the claim, as it is given to others."""
+        return {name: part for name, part in asdict(self).items() if part}
+
+
+NOWHERE: Final = PostalAddress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,9 @@ class User:
     email_verified: bool
     disabled: bool
     created_at: datetime
+    updated_at: datetime
+    phone: str = ""
+    address: PostalAddress = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +210,28 @@ def checked_name(name: str) -> str:
     trimmed = name.strip()
     if len(trimmed) > NAME_LENGTH or not trimmed.isprintable():
         raise invalid_field("/name", "name", f"must be at most {NAME_LENGTH} printable characters")
+    return trimmed
+
+
+def checked_phone(phone: str) -> str:
+    """In E.164, without the letters that people write between the digits. Raises Invalid that names /phone."""
+    plain = phone.translate(PHONE_FILLERS)
+    if plain and not PHONE.fullmatch(plain):
+        raise invalid_field("/phone", "phone", "must be an international number: + and 7 to 15 digits")
+    return plain
+
+
+def checked_address(address: PostalAddress) -> PostalAddress:
+    """Raises Invalid that names the member. Two of them may have several lines (OpenID Connect Core 1.0, 5.1.1)."""
+    return PostalAddress(**{name: _checked_part(name, part) for name, part in asdict(address).items()})
+
+
+def _checked_part(name: str, part: str) -> str:
+    lines = part.strip().splitlines() if name in LINES else [part.strip()]
+    trimmed = "\n".join(line.strip() for line in lines)
+    if len(trimmed) > ADDRESS_PART_LENGTH or not all(line.isprintable() for line in lines):
+        words = f"must be at most {ADDRESS_PART_LENGTH} printable characters"
+        raise invalid_field(f"/address/{name}", "address", words)
     return trimmed
 
 

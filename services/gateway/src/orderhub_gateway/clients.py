@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orderhub_chassis.batching import Batcher
@@ -13,6 +13,7 @@ from orderhub_chassis.errors import Failure
 from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
+from orderhub_contracts.auth.v1.profile_pb2_grpc import ProfileServiceStub
 from orderhub_contracts.delivery.v1.delivery_pb2_grpc import DeliveryServiceStub
 from orderhub_contracts.events.v1.dead_letters_pb2_grpc import DeadLetterServiceStub
 from orderhub_contracts.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
@@ -45,6 +46,7 @@ class Peers:
     """All services behind the gateway."""
 
     auth: Service
+    profiles: Service
     inventory: Service
     orders: Service
     payments: Service
@@ -75,9 +77,11 @@ async def connect(settings: Settings, tokens: InternalTokens) -> AsyncIterator[P
             peer = await stack.enter_async_context(client.connect(address, tokens, settings.call_timeout))
             return Service(peer, stub(peer.channel), DeadLetterServiceStub(peer.channel))
 
+        auth = await service(settings.auth_address, AuthServiceStub)
         orders = await service(settings.orders_address, OrdersServiceStub)
         yield Peers(
-            auth=await service(settings.auth_address, AuthServiceStub),
+            auth=auth,
+            profiles=replace(auth, stub=ProfileServiceStub(auth.peer.channel)),
             inventory=await service(settings.inventory_address, InventoryServiceStub),
             orders=orders,
             payments=await service(settings.payments_address, PaymentsServiceStub),

@@ -35,6 +35,7 @@ KEYLESS: Final = frozenset(
         "confirmPasswordReset",
         "requestEmailVerification",
         "confirmEmailVerification",
+        "updateMe",
         "updateUser",
         "quoteDelivery",
         "importProducts",

@@ -440,7 +440,7 @@ async def test_register_login_refresh_logout_as_a_client_does(api: Any) -> None:
     me = await api(
         "GET", "/v1/auth/me", headers={"authorization": f"Bearer {rotated.json()['access_token']}"}
     )
-    assert me.json() == pair["user"]
+    assert me.json().items() >= pair["user"].items()
     end = {"refresh_token": rotated.json()["refresh_token"]}
     assert (await api("POST", "/v1/auth/logout", json=end)).status_code == 204
     assert_problem(await api("POST", "/v1/auth/refresh", json=end), 401, "auth.refresh_refused")

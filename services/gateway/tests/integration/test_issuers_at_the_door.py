@@ -19,6 +19,7 @@ async def test_a_person_of_another_issuer_is_shown_by_what_the_token_says(
     assert shown.json() == {
         "id": principal_id(idp.url, idp.claims()["sub"]), "email": "ada@example.org", "name": "Ada",
         "roles": ["customer"], "email_verified": True, "vendor_id": None, "issuer": idp.url,
+        "phone": None, "address": None, "updated_at": None,
     }  # fmt: skip
     bare = idp.token(email=7, name=None, preferred_username="ada", email_verified="true")
     shown = await api("GET", "/v1/auth/me", headers={"authorization": f"Bearer {bare}"})

@@ -10,7 +10,7 @@ from orderhub_gateway.policy import ANYBODY, ROLES, WHOSE, Policy
 WHO = {"-": "anybody", "c": "customer", "v": "vendor", "d": "courier", "o": "operator"}
 ALL = "-cvdo"
 TABLE = {
-    "register": ALL, "login": ALL, "refresh": ALL, "logout": ALL, "getMe": "cvdo", "logoutAll": "cvdo",
+    "register": ALL, "login": ALL, "refresh": ALL, "logout": ALL, "getMe": "cvdo", "updateMe": "cvdo", "logoutAll": "cvdo",
     "listSessions": "cvdo", "revokeSession": "cvdo", "changePassword": "cvdo",
     "requestPasswordReset": ALL, "confirmPasswordReset": ALL, "requestEmailVerification": "cvdo",
     "confirmEmailVerification": ALL,

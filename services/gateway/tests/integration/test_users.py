@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 
 async def test_an_operator_disables_a_user_and_lets_it_in_again(api: Any) -> None:
     operator = await api.as_("operator")
@@ -43,3 +45,40 @@ async def test_nobody_gives_itself_a_role(api: Any) -> None:
         path = f"/v1/admin/users/{api.users[role]['id']}"
         answer = await api("PATCH", path, json={"roles": ["operator"]}, headers=mine)
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.forbidden")
+
+
+async def test_everybody_says_where_it_lives_and_takes_it_back(api: Any) -> None:
+    mine = await api.as_("courier")
+    home = {"street_address": "Invalidenstr. 1\nHinterhof", "locality": "Berlin", "country": "DE"}
+    before = (await api("GET", "/v1/auth/me", headers=mine)).json()
+    assert (before["phone"], before["address"]) == (None, None)
+    body = {"name": "Grace", "phone": "+49 30 1234567", "address": home}
+    changed = await api("PATCH", "/v1/auth/me", json=body, headers=mine)
+    assert changed.headers["cache-control"] == "no-store"
+    said = {"name": "Grace", "phone": "+49301234567", "address": home}
+    assert changed.json() == {**before, **said, "updated_at": changed.json()["updated_at"]}
+    assert (await api("GET", "/v1/auth/me", headers=mine)).json() == changed.json()
+    gone = await api("PATCH", "/v1/auth/me", json={"phone": None, "address": None}, headers=mine)
+    assert (gone.json()["name"], gone.json()["phone"], gone.json()["address"]) == ("Grace", None, None)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"roles": ["operator"]},
+        {"vendor_id": "0198c0de-0000-7000-8000-0000000000ff"},
+        {"email_verified": True},
+        {"email": "other@example.org"},
+        {"disabled": False},
+        {"id": "0198c0de-0000-7000-8000-0000000000ff"},
+        {"password_hash": "x"},
+    ],
+    ids=lambda member: next(iter(member)),
+)
+async def test_what_nobody_gives_itself_is_named_and_changes_nothing(api: Any, member: Any) -> None:
+    mine = await api.as_("customer")
+    before = (await api("GET", "/v1/auth/me", headers=mine)).json()
+    answer = await api("PATCH", "/v1/auth/me", json={"name": "Eve", **member}, headers=mine)
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{next(iter(member))}"]
+    assert (await api("GET", "/v1/auth/me", headers=mine)).json() == before

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class User(_message.Message):
-    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name")
+    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name", "phone", "address", "updated_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,9 @@ class User(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    PHONE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
@@ -25,7 +28,26 @@ class User(_message.Message):
     created_at: str
     disabled: bool
     name: str
-    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ...) -> None: ...
+    phone: str
+    address: PostalAddress
+    updated_at: str
+    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., address: _Optional[_Union[PostalAddress, _Mapping]] = ..., updated_at: _Optional[str] = ...) -> None: ...
+
+class PostalAddress(_message.Message):
+    __slots__ = ("formatted", "street_address", "locality", "region", "postal_code", "country")
+    FORMATTED_FIELD_NUMBER: _ClassVar[int]
+    STREET_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LOCALITY_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    POSTAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    COUNTRY_FIELD_NUMBER: _ClassVar[int]
+    formatted: str
+    street_address: str
+    locality: str
+    region: str
+    postal_code: str
+    country: str
+    def __init__(self, formatted: _Optional[str] = ..., street_address: _Optional[str] = ..., locality: _Optional[str] = ..., region: _Optional[str] = ..., postal_code: _Optional[str] = ..., country: _Optional[str] = ...) -> None: ...
 
 class TokenPair(_message.Message):
     __slots__ = ("access_token", "refresh_token", "token_type", "expires_in", "refresh_expires_in", "user")

@@ -51,11 +51,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         return pb.LogoutResponse()
 
     async def LogoutAll(self, request: pb.LogoutAllRequest, context: Any) -> pb.LogoutAllResponse:
-        user_id, _ = _own()
+        user_id, _ = own()
         return pb.LogoutAllResponse(ended=await self._uses.end_sessions(user_id, "logout of all"))
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
-        user_id, session_id = _own()
+        user_id, session_id = own()
         limit, scope = page_limit(request.page.limit), f"sessions:{user_id}"
         before = self._before(scope, request.page.cursor)
         found = await queries.sessions_of(self._uses.db, user_id, before=before, limit=limit + 1)
@@ -64,7 +64,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         return pb.ListSessionsResponse(items=items, next_cursor=following)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, context: Any) -> pb.RevokeSessionResponse:
-        user_id, _ = _own()
+        user_id, _ = own()
         only = _uuid_or_none(request.id)
         if only is None or not await self._uses.end_sessions(user_id, "revoked by its user", only=only):
             raise errors.SessionNotFound
@@ -73,7 +73,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
     async def ChangePassword(
         self, request: pb.ChangePasswordRequest, context: Any
     ) -> pb.ChangePasswordResponse:
-        user_id, session_id = _own()
+        user_id, session_id = own()
         await self._uses.change_password(user_id, session_id, request.current_password, request.new_password)
         return pb.ChangePasswordResponse()
 
@@ -92,7 +92,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
     async def RequestEmailVerification(
         self, request: pb.RequestEmailVerificationRequest, context: Any
     ) -> pb.RequestEmailVerificationResponse:
-        user_id, _ = _own()
+        user_id, _ = own()
         await self._recovery.request_verification(user_id)
         return pb.RequestEmailVerificationResponse()
 
@@ -167,7 +167,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         )
 
 
-def _own() -> tuple[UUID, UUID | None]:
+def own() -> tuple[UUID, UUID | None]:
     """The caller's user and session; tokens of other issuers have no session here."""
     caller = current_call.get().caller
     caller.need(*model.ROLES)
@@ -217,5 +217,11 @@ def encoded(user: User) -> pb.User:
     return pb.User(
         id=str(user.id), email=user.email, roles=user.roles, email_verified=user.email_verified,
         vendor_id=str(user.vendor_id or ""), created_at=rfc3339(user.created_at), disabled=user.disabled,
-        name=user.name,
+        name=user.name, phone=user.phone, address=_address(user),
+        updated_at=rfc3339(user.updated_at),
     )  # fmt: skip
+
+
+def _address(user: User) -> pb.PostalAddress | None:
+    known = user.address.known()
+    return pb.PostalAddress(**known) if known else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import asyncpg
 from orderhub_chassis.db import Transaction
 
 from orderhub_auth.errors import EmailTaken, UserNotFound
-from orderhub_auth.model import User
+from orderhub_auth.model import PostalAddress, User
 
 INSERT_USER = """
 insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
@@ -23,6 +24,7 @@ where email = $1 returning *
 SAVE_USER = """
 update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, updated_at = $6 where id = $1
 """
+SAVE_PROFILE = "update users set name = $2, phone = $3, address = $4, updated_at = $5 where id = $1"
 OTHER_OPERATORS = "select count(*) from users where 'operator' = any (roles) and not disabled and id <> $1"
 OPERATORS_LOCK = 7_110_518
 
@@ -30,7 +32,8 @@ OPERATORS_LOCK = 7_110_518
 def user_from(row: Any) -> User:
     return User(
         row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
-        row["email_verified"], row["disabled"], row["created_at"],
+        row["email_verified"], row["disabled"], row["created_at"], row["updated_at"], row["phone"],
+        PostalAddress(**json.loads(row["address"] or "{}")),
     )  # fmt: skip
 
 
@@ -56,6 +59,13 @@ async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None
 async def save_user(tx: Transaction, user: User, *, now: datetime) -> None:
     """What operators may change of a user."""
     await tx.execute(SAVE_USER, user.id, user.name, list(user.roles), user.vendor_id, user.disabled, now)
+
+
+async def save_profile(tx: Transaction, user: User) -> None:
+    """What users may change of themselves."""
+    known = user.address.known()
+    address = json.dumps(known) if known else None
+    await tx.execute(SAVE_PROFILE, user.id, user.name, user.phone, address, user.updated_at)
 
 
 async def other_operators(tx: Transaction, user_id: UUID) -> int:

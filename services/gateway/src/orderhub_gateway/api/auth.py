@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from litestar import Response, delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
 
@@ -22,12 +22,13 @@ from orderhub_gateway.schemas.auth import (
     ConfirmEmail,
     ConfirmReset,
     Login,
+    Me,
     Refresh,
     Register,
     RequestReset,
     Session,
     TokenPair,
-    User,
+    UpdateMe,
 )
 from orderhub_gateway.schemas.common import Page
 
@@ -154,13 +155,21 @@ async def confirm_email_verification(request: HttpRequest, data: JSONBody[Confir
 
 
 @get("/auth/me", operation_id="getMe")
-async def me(request: HttpRequest) -> Response[User]:
+async def me(request: HttpRequest) -> Response[Me]:
     """Who the access token stands for; of a user of another issuer, what the token says."""
     profile = await parts_of(request).access.profile(token_of(request))
     if profile is not None:
         return Json(convert.foreign_user(context_of(request).call.caller, profile), 200, [NO_STORE])
     auth = peers_of(request).auth
-    return Json(convert.user(await auth(auth.stub.GetMe, pb.GetMeRequest())), 200, [NO_STORE])
+    return Json(convert.me(await auth(auth.stub.GetMe, pb.GetMeRequest())), 200, [NO_STORE])
+
+
+@patch("/auth/me", dto=JsonBody[UpdateMe], return_dto=None, operation_id="updateMe")
+async def update_me(request: HttpRequest, data: JSONBody[UpdateMe]) -> Response[Me]:
+    """Change what one says of oneself. Roles, the vendor and whether the address is verified are not among it."""
+    profiles = peers_of(request).profiles
+    changed = await profiles(profiles.stub.UpdateProfile, convert.to_update_profile(data))
+    return Json(convert.me(changed), 200, [NO_STORE])
 
 
 def token_of(request: HttpRequest) -> bytes:
@@ -184,5 +193,5 @@ async def _limit_account(request: HttpRequest, account: str) -> None:
 
 ROUTES: list[Any] = [
     register, login, refresh, logout, logout_all, list_sessions, revoke_session, change_password,
-    request_password_reset, confirm_password_reset, request_email_verification, confirm_email_verification, me
+    request_password_reset, confirm_password_reset, request_email_verification, confirm_email_verification, me, update_me,
 ]  # fmt: skip

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 from orderhub_chassis.calls import Caller
 from orderhub_chassis.errors import invalid_field
-from orderhub_contracts.auth.v1 import auth_pb2
+from orderhub_contracts.auth.v1 import auth_pb2, profile_pb2
 
-from orderhub_gateway.schemas.auth import Session, TokenPair, UpdateUser, User, UserEntry
+from orderhub_gateway.schemas.auth import (
+    Me,
+    PostalAddress,
+    Session,
+    TokenPair,
+    UpdateMe,
+    UpdateUser,
+    User,
+    UserEntry,
+)
 from orderhub_gateway.tokens import Profile
 
 
@@ -22,9 +32,31 @@ def user(message: auth_pb2.User) -> User:
     )
 
 
-def foreign_user(caller: Caller, profile: Profile) -> User:
+def me(message: auth_pb2.User) -> Me:
+    address = PostalAddress(**{field.name: part for field, part in message.address.ListFields()})
+    return Me(
+        **msgspec.structs.asdict(user(message)),
+        phone=message.phone or None,
+        address=address if message.address.ListFields() else None,
+        updated_at=message.updated_at or None,
+    )
+
+
+def to_update_profile(body: UpdateMe) -> profile_pb2.UpdateProfileRequest:
+    message = profile_pb2.UpdateProfileRequest()
+    if body.name is not UNSET:
+        message.name = body.name
+    if body.phone is not UNSET:
+        message.phone = body.phone or ""
+    if body.address is not UNSET:
+        parts = msgspec.structs.asdict(body.address) if body.address else {}
+        message.address.CopyFrom(auth_pb2.PostalAddress(**parts))
+    return message
+
+
+def foreign_user(caller: Caller, profile: Profile) -> Me:
     """A user whom auth does not know: the id is ours, all the rest another issuer's word."""
-    return User(
+    return Me(
         id=caller.user_id,
         email=profile.email,
         name=profile.name,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from orderhub_gateway.examples.things import (
+    A_ME,
     A_SESSION,
-    A_USER,
     NOTHING,
     SESSION,
     TOKENS,
@@ -102,5 +102,24 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
             {"code": "c2VjcmV0"},
         ),
     ),
-    "getMe": (Example("me", "Who am I", "customer", 200, A_USER),),
+    "getMe": (Example("me", "Who am I", "customer", 200, A_ME),),
+    "updateMe": (
+        Example(
+            "address", "Where I live", "customer", 200, A_ME,
+            {
+                "phone": "+49 30 1234567",
+                "address": {
+                    "street_address": "Invalidenstr. 1", "locality": "Berlin", "postal_code": "10115", "country": "DE"
+                },
+            },
+        ),
+        Example(
+            "refused", "Roles are given by operators", "customer", 400,
+            problem(
+                400, "Bad Request", "request.unknown", "/roles: is not a field of this object",
+                {"pointer": "/roles", "code": "unknown", "detail": "is not a field of this object"},
+            ),
+            {"roles": ["operator"]},
+        ),
+    ),
 }  # fmt: skip

@@ -14,6 +14,7 @@ Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=10, max_length=200)]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=500)]
 MailedCode = Annotated[str, Meta(min_length=1, max_length=100)]
+AddressPart = Annotated[str, Meta(max_length=500)]
 Role = Literal["customer", "vendor", "courier", "operator"]
 
 
@@ -92,6 +93,46 @@ class UserEntry(msgspec.Struct, kw_only=True):
     vendor_id: str | None
     disabled: bool
     created_at: str
+
+
+class PostalAddress(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The members of OpenID's address claim that are known; `formatted` and `street_address` may have several lines."""
+
+    formatted: str = ""
+    street_address: str = ""
+    locality: str = ""
+    region: str = ""
+    postal_code: str = ""
+    country: str = ""
+
+
+class Me(User, kw_only=True):
+    """Of a user of another issuer auth knows neither phone nor address nor when they were changed."""
+
+    phone: str | None = None
+    address: PostalAddress | None = None
+    updated_at: str | None = None
+
+
+class PostalAddressInput(Input):
+    formatted: AddressPart = ""
+    street_address: AddressPart = ""
+    locality: AddressPart = ""
+    region: AddressPart = ""
+    postal_code: AddressPart = ""
+    country: AddressPart = ""
+
+
+class UpdateMe(Input):
+    """What is left out stays; null takes away. An address is given as a whole."""
+
+    name: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
+    phone: (
+        Annotated[str, Meta(max_length=40, description="International: + and 7 to 15 digits.")]
+        | UnsetType
+        | None
+    ) = UNSET
+    address: PostalAddressInput | UnsetType | None = UNSET
 
 
 class Session(msgspec.Struct, kw_only=True):
