@@ -57,7 +57,10 @@ def service_caller(service: str) -> Caller:
 
 
 class Call(NamedTuple):
-    """What travels with a call beside its request."""
+    """What travels with a call beside its request.
+
+    `deadline` is when whoever asked stops waiting, on this process' `time.monotonic()`; 0 for nobody in particular.
+    """
 
     caller: Caller = ANONYMOUS
     request_id: str = ""
@@ -65,6 +68,7 @@ class Call(NamedTuple):
     idempotency_key: str = ""
     fingerprint: bytes = b""
     if_match: str = ""
+    deadline: float = 0.0
 
 
 NO_CALL: Final = Call()

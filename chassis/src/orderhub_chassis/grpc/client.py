@@ -43,6 +43,18 @@ def failure_from(detail: common_pb2.FailureDetail) -> Failure:
     )  # fmt: skip
 
 
+class PeerAway(Unavailable):
+    """No answer came: refused, reset, or broken off. Whether the call was done nobody here knows."""
+
+
+class PeerLate(Unavailable):
+    """No answer came within `waited` seconds."""
+
+    def __init__(self, detail: str, waited: float) -> None:
+        super().__init__(detail, retry_after=1)
+        self.waited = waited
+
+
 class Peer:
     """One peer service. `call` runs a stub's method under the current call's caller."""
 
@@ -60,33 +72,37 @@ class Peer:
         call: Call | None = None,
         received: dict[str, Any] | None = None,
     ) -> Any:
-        """Raises the peer's Failure, or Unavailable when it cannot be reached or takes too long.
+        """Raises the peer's Failure, PeerAway when it cannot be reached, PeerLate when it takes too long.
 
+        It is given `timeout` seconds, and no longer than whoever asked us still waits: the deadline goes on to it.
         `received` is filled with the initial metadata of the answer, `x-idempotency-replayed` for instance.
         """
         started, code = time.perf_counter(), "OK"
+        call = call or current_call.get()
+        seconds = _left(call, timeout or self._timeout)
         try:
-            answering = method(request, timeout=timeout or self._timeout, metadata=self._metadata(call))
+            answering = method(request, timeout=seconds, metadata=self._metadata(call))
             answer = await answering
             if received is not None:
                 received.update(await answering.initial_metadata() or ())
             return answer
         except grpc.aio.AioRpcError as error:
             code = error.code().name
-            raise _failure(error) from error
+            raise _failure(error, seconds) from error
         finally:
             name = type(request).__name__.removesuffix("Request")
             metrics.GRPC_CLIENT_SECONDS.labels(name, code).observe(time.perf_counter() - started)
 
     async def stream(self, method: Any, request: Any, *, timeout: float) -> AsyncIterator[Any]:
+        call = current_call.get()
+        seconds = _left(call, timeout)
         try:
-            async for item in method(request, timeout=timeout, metadata=self._metadata(None)):
+            async for item in method(request, timeout=seconds, metadata=self._metadata(call)):
                 yield item
         except grpc.aio.AioRpcError as error:
-            raise _failure(error) from error
+            raise _failure(error, seconds) from error
 
-    def _metadata(self, given: Call | None) -> tuple[tuple[str, str | bytes], ...]:
-        call = given or current_call.get()
+    def _metadata(self, call: Call) -> tuple[tuple[str, str | bytes], ...]:
         metadata: list[tuple[str, str | bytes]] = [
             ("traceparent", call.traceparent or current_traceparent.get() or new_traceparent()),
             ("authorization-internal", self._tokens.sign(call.caller)),
@@ -100,16 +116,24 @@ class Peer:
         return tuple(metadata)
 
 
-def _failure(error: grpc.aio.AioRpcError) -> Failure:
+def _left(call: Call, seconds: float) -> float:
+    """Raises PeerLate where nobody waits any more."""
+    if not call.deadline:
+        return seconds
+    left = min(seconds, call.deadline - time.monotonic())
+    if left <= 0:
+        raise PeerLate("the time for the request was over before the call", 0.0)
+    return left
+
+
+def _failure(error: grpc.aio.AioRpcError, waited: float) -> Failure:
     trailing: dict[str, Any] = dict(error.trailing_metadata() or ())
     if FAILURE_KEY in trailing:
         return failure_from(common_pb2.FailureDetail.FromString(trailing[FAILURE_KEY]))
-    if error.code() in (
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-    ):
-        return Unavailable(f"a service could not be reached: {error.details()}", retry_after=1)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return PeerLate(f"a service took too long: {error.details()}", waited)
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return PeerAway(f"a service could not be reached: {error.details()}", retry_after=1)
     raise error
 
 

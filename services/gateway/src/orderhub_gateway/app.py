@@ -51,7 +51,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
     readiness = GatedReadiness(settings.ready_file)
     tokens = InternalTokens(settings.internal_key.get_secret_value(), around.clock)
     async with AsyncExitStack() as stack:
-        peers = await stack.enter_async_context(clients.connect(settings, tokens))
+        peers = await stack.enter_async_context(clients.connect(settings, tokens, readiness.note))
         redis_url = settings.redis_url.get_secret_value()
         limiter = Limiter(redis_url)
         stack.push_async_callback(limiter.close)

@@ -88,6 +88,7 @@ def keyed(request: HttpRequest, body: Input | bytes | None, *, required: bool = 
         call.idempotency_key,
         fingerprint(request, body),
         call.if_match,
+        call.deadline,
     )
 
 

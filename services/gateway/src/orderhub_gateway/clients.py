@@ -9,7 +9,7 @@ from typing import Any
 
 from orderhub_chassis.batching import Batcher
 from orderhub_chassis.calls import Call, InternalTokens, service_caller
-from orderhub_chassis.errors import Failure
+from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
@@ -23,6 +23,7 @@ from orderhub_contracts.payments.v1.payments_pb2_grpc import PaymentsServiceStub
 
 from orderhub_gateway import metrics
 from orderhub_gateway.settings import Settings
+from orderhub_gateway.upstreams import Bounds, Tell, Upstream
 
 GATEWAY = Call(caller=service_caller("gateway"))
 PLACE_PARALLEL = 2
@@ -33,12 +34,12 @@ Placed = tuple[orders_pb2.Order, bool]
 class Service:
     """A peer with its stub: `await service(service.stub.GetOrder, request)`."""
 
-    peer: client.Peer
+    upstream: Upstream
     stub: Any
     dead_letters: Any
 
     async def __call__(self, method: Any, request: Any, **options: Any) -> Any:
-        return await self.peer.call(method, request, **options)
+        return await self.upstream.call(method, request, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +66,49 @@ class Peers:
         }
 
     async def jwks(self) -> str:
-        answer = await self.auth(self.auth.stub.GetJwks, auth_pb2.GetJwksRequest(), call=GATEWAY)
+        """Raises Unavailable."""
+        try:
+            answer = await self.auth(self.auth.stub.GetJwks, auth_pb2.GetJwksRequest(), call=GATEWAY)
+        except Unavailable as away:
+            raise Unavailable(away.detail, retry_after=away.retry_after) from away
         return str(answer.jwks_json)
 
 
 @asynccontextmanager
-async def connect(settings: Settings, tokens: InternalTokens) -> AsyncIterator[Peers]:
+async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> AsyncIterator[Peers]:
+    """`tell` hears of peers whose circuit is open."""
     async with AsyncExitStack() as stack:
 
-        async def service(address: str, stub: Any) -> Service:
+        async def service(name: str, stub: Any) -> Service:
+            address = getattr(settings, f"{name}_address")
             peer = await stack.enter_async_context(client.connect(address, tokens, settings.call_timeout))
-            return Service(peer, stub(peer.channel), DeadLetterServiceStub(peer.channel))
+            upstream = Upstream(name, peer, _bounds(settings), tell)
+            return Service(upstream, stub(peer.channel), DeadLetterServiceStub(peer.channel))
 
-        auth = await service(settings.auth_address, AuthServiceStub)
-        orders = await service(settings.orders_address, OrdersServiceStub)
+        auth = await service("auth", AuthServiceStub)
+        orders = await service("orders", OrdersServiceStub)
         yield Peers(
             auth=auth,
-            profiles=replace(auth, stub=ProfileServiceStub(auth.peer.channel)),
-            inventory=await service(settings.inventory_address, InventoryServiceStub),
+            profiles=replace(auth, stub=ProfileServiceStub(auth.upstream.peer.channel)),
+            inventory=await service("inventory", InventoryServiceStub),
             orders=orders,
-            payments=await service(settings.payments_address, PaymentsServiceStub),
-            delivery=await service(settings.delivery_address, DeliveryServiceStub),
+            payments=await service("payments", PaymentsServiceStub),
+            delivery=await service("delivery", DeliveryServiceStub),
             placing=_placing(orders, settings.place_batch),
             tokens=tokens,
         )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        calls=settings.calls_per_upstream,
+        waits=settings.waits_at_once,
+        ratio=settings.repeat_ratio,
+        failures=settings.circuit_failures,
+        window=settings.circuit_window.total_seconds(),
+        pause=settings.circuit_pause.total_seconds(),
+        timeout=settings.call_timeout.total_seconds(),
+    )
 
 
 def _placing(orders: Service, size: int) -> Batcher[orders_pb2.PlaceOrderItem, Placed]:
@@ -97,7 +117,8 @@ def _placing(orders: Service, size: int) -> Batcher[orders_pb2.PlaceOrderItem, P
     async def place(items: Sequence[orders_pb2.PlaceOrderItem]) -> Sequence[Placed | BaseException]:
         metrics.PLACE_BATCH.observe(len(items))
         request = orders_pb2.PlaceOrdersRequest(items=items)
-        answer = await orders(orders.stub.PlaceOrders, request, call=GATEWAY)
+        # Each item has its Idempotency-Key. The batch is nobody's, so that no single request's deadline ends it.
+        answer = await orders(orders.stub.PlaceOrders, request, call=GATEWAY, repeatable=True)
         return [_outcome(outcome) for outcome in answer.outcomes]
 
     return Batcher(place, size=size, parallel=PLACE_PARALLEL)

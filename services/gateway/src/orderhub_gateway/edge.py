@@ -115,7 +115,8 @@ class Edge:
         self._readiness = readiness
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._proxies = settings.trusted_proxies
-        self._deadline = Deadline(settings.request_limit.total_seconds())
+        self._seconds = settings.request_limit.total_seconds()
+        self._deadline = Deadline(self._seconds)
         rate, burst = settings.rate_per_principal, settings.burst_per_principal
         self._per_principal = Policy("principal", rate, burst)
         self._payments = Policy("payments", rate, burst, essential=True)
@@ -131,7 +132,8 @@ class Edge:
             return
         begun, method = time.perf_counter(), scope["method"]
         headers = dict(scope["headers"])
-        context = scope["orderhub"] = _context(headers, client_address(scope, headers, self._proxies))
+        address = client_address(scope, headers, self._proxies)
+        context = scope["orderhub"] = _context(headers, address, time.monotonic() + self._seconds)
         if self._readiness.draining:  # who keeps connections opens the next one at another replica
             context.headers.append((b"connection", b"close"))
         self._cross_origin(headers, context)
@@ -246,7 +248,7 @@ class Edge:
             )  # fmt: skip
 
 
-def _context(headers: dict[bytes, bytes], address: str) -> Context:
+def _context(headers: dict[bytes, bytes], address: str, deadline: float) -> Context:
     """Takes over the client's request id and trace, or begins new ones."""
     given = headers.get(b"x-request-id", b"")
     request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7()).encode()
@@ -258,6 +260,7 @@ def _context(headers: dict[bytes, bytes], address: str) -> Context:
         traceparent=traceparent,
         idempotency_key=headers.get(b"idempotency-key", b"").decode("latin-1"),
         if_match=headers.get(b"if-match", b"").decode("latin-1"),
+        deadline=deadline,
     )
     return Context(
         call,
@@ -278,7 +281,9 @@ def bearer(authorization: bytes) -> bytes:
 
 
 def _called_by(caller: Caller, call: Call) -> Call:
-    return Call(caller, call.request_id, call.traceparent, call.idempotency_key, b"", call.if_match)
+    return Call(
+        caller, call.request_id, call.traceparent, call.idempotency_key, b"", call.if_match, call.deadline
+    )
 
 
 def _answering(context: Context, send: Send, *, bare: bool) -> Send:

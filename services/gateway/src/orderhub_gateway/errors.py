@@ -63,12 +63,29 @@ class TooSlow(HttpFailure):
         super().__init__("the request's body did not arrive in time")
 
 
-class TimedOut(HttpFailure):
-    kind = Kind.UNAVAILABLE
+class TimedOut(HttpFailure, Unavailable):
     status, code = 504, "gateway.timeout"
 
     def __init__(self) -> None:
         super().__init__("the answer took too long", retry_after=1)
+
+
+class CircuitOpen(Unavailable):
+    """The service that this needs did not answer lately, so that it is not asked."""
+
+    code = "gateway.circuit_open"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("a part of the system is away, and is asked again soon", retry_after=retry_after)
+
+
+class UpstreamBusy(Unavailable):
+    """As many calls to the service are under way as may be."""
+
+    code = "gateway.upstream_busy"
+
+    def __init__(self) -> None:
+        super().__init__("a part of the system has more to do than it can", retry_after=1)
 
 
 class Stopping(HttpFailure):

@@ -25,3 +25,23 @@ TOKENS = Counter(
     "Access tokens whose signature and claims were checked: once for each, then they are known.",
     ("issuer", "outcome"),
 )
+UPSTREAM_CIRCUIT = Gauge(
+    "orderhub_gateway_upstream_circuit",
+    "The circuit to a service: 0 closed, 1 one call finds out whether it is back, 2 open.",
+    ("upstream",),
+)
+UPSTREAM_CALLS = Gauge(
+    "orderhub_gateway_upstream_calls",
+    "Calls to a service that are under way, waits among them.",
+    ("upstream",),
+)
+UPSTREAM_REFUSED = Counter(
+    "orderhub_gateway_upstream_refused_total",
+    "Calls that were not made: the circuit was open, or as many were under way as may be.",
+    ("upstream", "why"),
+)
+UPSTREAM_REPEATS = Counter(
+    "orderhub_gateway_upstream_repeats_total",
+    "Calls that could be made again after the service was away: repeated, or the budget was empty.",
+    ("upstream", "outcome"),
+)

@@ -106,6 +106,32 @@ class Settings(CommonSettings):
     call_timeout: timedelta = Field(
         timedelta(seconds=10), description="Deadline of one call to another service."
     )
+    calls_per_upstream: int = Field(
+        1000, ge=1, description="Most calls to one service at once; what comes on top is answered 503."
+    )
+    waits_at_once: int = Field(
+        5000, ge=1, description="Most requests at once that wait for an order to settle; others do not wait."
+    )
+    repeat_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the calls to a service that may be repeated after it was away, reads and those with an"
+        " Idempotency-Key alone; 0 repeats nothing.",
+    )
+    circuit_failures: int = Field(
+        10,
+        ge=1,
+        description="Failed calls to a service, if half of all fail, after which it is not asked any more.",
+    )
+    circuit_window: timedelta = Field(
+        timedelta(seconds=10), gt=timedelta(0), description="Time within which these have failed."
+    )
+    circuit_pause: timedelta = Field(
+        timedelta(seconds=1),
+        gt=timedelta(0),
+        description="Time until one call finds out whether the service is back, and between such calls.",
+    )
     import_timeout: timedelta = Field(timedelta(seconds=55), description="Deadline of one import.")
     # 200 of the largest orders, as they come back with their titles, still fit into one gRPC message.
     place_batch: int = Field(100, ge=1, le=200, description="Most orders in one call to orders.")

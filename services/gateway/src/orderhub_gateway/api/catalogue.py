@@ -154,7 +154,7 @@ async def import_products(
     message = pb.ImportProductsRequest(csv=await _csv(request), partial=partial, vendor_id=id_text(vendor_id))
     inventory = peers_of(request).inventory
     last = pb.ImportProgress()
-    async for progress in inventory.peer.stream(
+    async for progress in inventory.upstream.stream(
         inventory.stub.ImportProducts, message, timeout=settings.import_timeout.total_seconds()
     ):
         last = progress

@@ -66,7 +66,7 @@ async def _waited(parts: Parts, order: pb.Order, seconds: int) -> pb.Order:
     """As it is after the wait; the order is accepted whatever becomes of the waiting."""
     orders, request = parts.peers.orders, pb.WaitOrderRequest(id=order.id, wait_ms=seconds * 1000)
     try:
-        answer = orders(orders.stub.WaitOrder, request, timeout=seconds + WAIT_MARGIN)
+        answer = orders.upstream.wait(orders.stub.WaitOrder, request, timeout=seconds + WAIT_MARGIN)
         return await parts.waits.during(answer) or order
     except Unavailable as error:
         log("gateway").warning("orders.wait_failed", order_id=order.id, reason=error.detail)
