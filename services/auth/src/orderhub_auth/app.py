@@ -7,23 +7,26 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orderhub_chassis.db import Database, Transaction
+from orderhub_chassis.db import Database
 from orderhub_chassis.grpc.server import Register
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_chassis.settings import SettingsError
 from orderhub_contracts.auth.v1 import auth_pb2, auth_pb2_grpc, profile_pb2, profile_pb2_grpc
 
-from orderhub_auth import keys, metrics
+from orderhub_auth import metrics, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
 from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.issuing import Issuing
-from orderhub_auth.keys import StoredKey
+from orderhub_auth.keyring import KeyRing
+from orderhub_auth.keys import CannotOpen, Seal
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.recovery import Recovery
+from orderhub_auth.rotation import Rotation
+from orderhub_auth.schedule import Times
 from orderhub_auth.settings import Settings
-from orderhub_auth.store import codes, sessions, signing_keys
+from orderhub_auth.store import codes, sessions
 from orderhub_auth.tokens import Issuer
 
 SERVICES = [
@@ -45,13 +48,15 @@ class Service:
 async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Service]:
     """Raises SettingsError when the signing keys were sealed with another key-encryption key."""
     async with open_chassis("auth", settings, around, package="orderhub_auth") as chassis:
-        stored = await _signing_keys(chassis.db, settings)
-        issuer = _issuer(settings, stored[0])
+        keys = _rotation(chassis.db, settings)
+        await _first_keys(keys)
+        issuer = Issuer(keys.ring, settings.public_url, settings.audience, settings.access_lifetime)
         with closing(_passwords(settings)) as passwords:
             issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime, settings.refresh_grace)
             uses = Accounts(chassis.db, passwords, issuing)
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
-            servicer = AuthServicer(uses, recovery, chassis.cursors, keys.jwks(stored), settings.jwks_max_age)
+            servicer = AuthServicer(uses, recovery, chassis.cursors, keys.ring, settings.jwks_max_age)
+            await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
             profiles = ProfileServicer(chassis.db)
             registrations: list[Register] = [
@@ -79,25 +84,23 @@ def _passwords(settings: Settings) -> Passwords:
     )
 
 
-async def _signing_keys(db: Database, settings: Settings) -> list[StoredKey]:
-    """Those of the database, newest first; made here when this is the first start."""
+def _rotation(db: Database, settings: Settings) -> Rotation:
+    former = [one.get_secret_value() for one in settings.former_key_encryption_keys]
+    seal = Seal(settings.key_encryption_key.get_secret_value(), former)
+    times = Times.of(
+        longest_token=settings.longest_token,
+        max_age=settings.jwks_max_age,
+        margin=settings.key_margin,
+        period=settings.key_rotation,
+    )
+    return Rotation(db, KeyRing(db, seal, times, settings.longest_token), seal)
 
-    async def work(tx: Transaction) -> list[StoredKey]:
-        if known := await signing_keys.load_keys(tx):
-            return known
-        key = keys.generate(settings.key_encryption_key.get_secret_value())
-        await signing_keys.insert_key(tx, key, now=db.clock.now())
-        return [key]
 
-    return await db.run(work)
-
-
-def _issuer(settings: Settings, stored: StoredKey) -> Issuer:
+async def _first_keys(keys: Rotation) -> None:
     try:
-        key = keys.open_private(stored, settings.key_encryption_key.get_secret_value())
-    except keys.CannotOpen as error:
+        await keys.start()
+    except CannotOpen as error:
         raise SettingsError(f"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY: {error}") from error
-    return Issuer(key, stored.kid, settings.public_url, settings.audience, settings.access_lifetime)
 
 
 async def _prune(db: Database) -> bool:

@@ -97,6 +97,25 @@ class LastOperator(Conflict):
         super().__init__("this is the last operator: make another one first")
 
 
+class KeysNotRead(Unavailable):
+    """Who signed now might sign with a key whose time is over."""
+
+    code = "auth.keys_not_read"
+
+    def __init__(self) -> None:
+        super().__init__("the signing keys could not be read for too long", retry_after=1)
+
+
+class KeyStaysSealed(Unavailable):
+    code = "auth.key_stays_sealed"
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(
+            f"signing key {kid} was sealed with another secret than ORDERHUB_AUTH_KEY_ENCRYPTION_KEY and"
+            " ORDERHUB_AUTH_FORMER_KEY_ENCRYPTION_KEYS name"
+        )
+
+
 class PasswordsBusy(Unavailable):
     code = "auth.busy"
 

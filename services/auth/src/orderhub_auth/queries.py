@@ -7,8 +7,10 @@ from uuid import UUID
 
 from orderhub_chassis.db import Database
 
+from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Client, Code, Session, User
 from orderhub_auth.store.codes import code_from
+from orderhub_auth.store.token_keys import KEYS
 from orderhub_auth.store.users import user_from
 
 LIST = """
@@ -45,6 +47,10 @@ async def sessions_of(db: Database, user_id: UUID, *, before: UUID | None, limit
 async def code(db: Database, hash: bytes) -> Code | None:
     row = await db.fetchrow("select * from codes where code_hash = $1", hash)
     return code_from(row) if row else None
+
+
+async def token_keys(db: Database) -> list[StoredKey]:
+    return [StoredKey(*row) for row in await db.fetch(KEYS)]
 
 
 def _session(row: Any) -> Session:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from orderhub_chassis.settings import PREFIX, ServiceSettings
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+SHORTEST_SECRET = 32
 MOST_MEMORY_KIB = 4 * 1024 * 1024
 """4 GiB: twice what RFC 9106, section 4, recommends first. Each login under way takes as much."""
 
@@ -22,6 +23,11 @@ class Settings(ServiceSettings):
     key_encryption_key: SecretStr = Field(
         min_length=32,
         description="Seals the private signing keys in the database; at least 32 characters.",
+    )
+    former_key_encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Other secrets that open sealed signing keys, separated by spaces: while the key-encryption key is"
+        " changed (docs/operations.md).",
     )
     audience: str = Field("orderhub-api", description="Audience of the access tokens.")
     access_lifetime: timedelta = Field(timedelta(minutes=15), description="Life of an access token.")
@@ -43,6 +49,20 @@ class Settings(ServiceSettings):
     jwks_max_age: timedelta = Field(
         timedelta(minutes=5), description="How long the public keys may be cached."
     )
+    key_rotation: timedelta = Field(
+        timedelta(days=30), description="How long a signing key signs before the next one takes over."
+    )
+    key_margin: timedelta = Field(
+        timedelta(minutes=2),
+        description="What is added to the time that public keys may be cached for, before a new key signs and before an"
+        " old one leaves the set.",
+    )
+    key_reload: timedelta = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="How often each replica reads the signing keys and looks whether the next is due, where no hint"
+        " comes sooner; below the margin.",
+    )
     argon2_memory_kib: int = Field(
         19_456, ge=8, le=MOST_MEMORY_KIB, description="Memory of one password hash in KiB."
     )
@@ -53,3 +73,32 @@ class Settings(ServiceSettings):
     password_queue: int = Field(
         100, ge=1, description="Password hashes that may wait; more logins than that are told to come later."
     )
+
+    @field_validator("former_key_encryption_keys", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("former_key_encryption_keys")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(one.get_secret_value()) < SHORTEST_SECRET for one in value):
+            raise ValueError(f"each must have at least {SHORTEST_SECRET} characters")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_have_time(self) -> Self:
+        """A key is followed before its time is over, by one that all replicas have read."""
+        if self.key_reload >= self.key_margin:
+            raise ValueError("ORDERHUB_AUTH_KEY_RELOAD: must be below ORDERHUB_AUTH_KEY_MARGIN")
+        least = self.longest_token + 2 * (self.jwks_max_age + self.key_margin)
+        if self.key_rotation <= least:
+            raise ValueError(
+                f"ORDERHUB_AUTH_KEY_ROTATION: must be above {least.total_seconds():g} seconds, which a change of keys takes"
+            )
+        return self
+
+    @property
+    def longest_token(self) -> timedelta:
+        """The longest life of anything that is signed: retired keys stay published for it."""
+        return self.access_lifetime

@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from joserfc import jwt
-from joserfc.jwk import ECKey
-
-from orderhub_auth.keys import ALGORITHM
+from orderhub_auth.keyring import KeyRing
+from orderhub_auth.keys import ES256
 from orderhub_auth.model import API, Authentication, Use, User
 
 OWN_CLIENT: Final = "orderhub"
@@ -23,10 +21,9 @@ REFRESH_PREFIX: Final = "ohr_"
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who signs, with which key, for whom and how long."""
+    """Who signs, for whom and how long."""
 
-    key: ECKey
-    kid: str
+    ring: KeyRing
     issuer: str
     audience: str
     lifetime: timedelta
@@ -52,7 +49,7 @@ class Issuer:
             "amr": list(how.amr),
             "auth_time": int(how.at.timestamp()),
         }
-        return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": self.kid}, claims, self.key)
+        return self.ring.sign(ES256, claims, typ="at+jwt", now=now)
 
 
 def new_refresh_token() -> str:

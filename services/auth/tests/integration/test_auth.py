@@ -31,6 +31,7 @@ from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 
 PASSWORD = "a password for tests"
 OPERATOR = Call(caller=Caller("0198c0de-0000-7000-8000-000000000001", frozenset({"operator"})))
+SECRET_PARTS = {"d", "p", "q", "dp", "dq", "qi"}
 SEED = Call(caller=service_caller("launcher"))
 
 
@@ -256,10 +257,12 @@ async def test_the_signing_key_survives_a_restart_and_lies_sealed_in_the_databas
     async with running(settings) as auth:
         assert (await auth.claims(token))["email_verified"] is False
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
-    row = await connection.fetchrow("select * from signing_keys")
+    rows = await connection.fetch("select * from token_keys order by alg")
     await connection.close()
-    assert "d" not in json.loads(row["public_jwk"])
-    assert row["sealed"].count(".") == 4  # JWE compact serialisation
+    assert [row["alg"] for row in rows] == ["ES256", "RS256"]
+    for row in rows:
+        assert SECRET_PARTS.isdisjoint(json.loads(row["public_jwk"]))
+        assert row["sealed"].count(".") == 4  # JWE compact serialisation
 
 
 async def test_another_key_encryption_key_stops_the_start_and_names_the_variable(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,13 +13,14 @@ from orderhub_chassis.calls import current_call
 from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Transaction
-from orderhub_chassis.errors import Failure, invalid_field
+from orderhub_chassis.errors import Failure, Unavailable, invalid_field
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
 from orderhub_auth.accounts import Accounts, NewUser, UserChange
 from orderhub_auth.issuing import Granted
+from orderhub_auth.keyring import KeyRing
 from orderhub_auth.model import Client, Session, User
 from orderhub_auth.recovery import Recovery
 
@@ -27,12 +29,13 @@ REPLAYED = ("x-idempotency-replayed", "true")
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
     def __init__(
-        self, uses: Accounts, recovery: Recovery, cursors: Cursors, jwks: str, jwks_max_age: timedelta
+        self, uses: Accounts, recovery: Recovery, cursors: Cursors, ring: KeyRing, jwks_max_age: timedelta
     ) -> None:
         self._uses = uses
         self._recovery = recovery
         self._cursors = cursors
-        self._jwks = pb.GetJwksResponse(jwks_json=jwks, max_age_seconds=int(jwks_max_age.total_seconds()))
+        self._ring = ring
+        self._jwks_max_age = int(jwks_max_age.total_seconds())
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.TokenPair:
         made = self._uses.register(request.email, request.password, request.name, _client(request.client))
@@ -111,7 +114,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         return encoded(user)
 
     async def GetJwks(self, request: pb.GetJwksRequest, context: Any) -> pb.GetJwksResponse:
-        return self._jwks
+        with suppress(Unavailable):  # then those that were read last count, as long as the schedule lets them
+            await self._ring.reload()
+        return pb.GetJwksResponse(jwks_json=self._ring.jwks(), max_age_seconds=self._jwks_max_age)
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: Any) -> pb.User:
         call = current_call.get()
