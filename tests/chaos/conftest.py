@@ -17,7 +17,7 @@ import pytest
 from orderhub.checks import run as checks
 from orderhub.reach import Reach
 from orderhub_chassis.bus.postgres import PostgresBus
-from orderhub_chassis.calls import Call, Caller, InternalTokens
+from orderhub_chassis.calls import Call, Caller, InternalTokens, service_caller
 from orderhub_chassis.errors import Failure, Kind
 from orderhub_chassis.grpc import client
 from orderhub_chassis.hints import Hints
@@ -104,16 +104,17 @@ class World:
     # --- orders ---
 
     async def place(self, *lines: tuple[str, int], token: str = "tok_ok") -> str:
-        request = orders_pb2.PlaceOrderRequest(
+        wanted = orders_pb2.PlaceOrderRequest(
             lines=[orders_pb2.OrderLineRequest(product_id=id, quantity=quantity) for id, quantity in lines],
             ship_to=SHIP_TO,
             payment_token=token,
         )
         tokens = InternalTokens(KEYS["internal_key"], self.clock)
-        item = orders_pb2.PlaceOrderItem(request=request, idempotency_key=uuid4().hex, fingerprint=b"f")
+        item = orders_pb2.PlaceOrderItem(request=wanted, idempotency_key=uuid4().hex, fingerprint=b"f")
         while True:
             item.caller_token = tokens.sign(CUSTOMER)
-            answer = await self.call("orders", "PlaceOrders", orders_pb2.PlaceOrdersRequest(items=[item]))
+            request = orders_pb2.PlaceOrdersRequest(items=[item])
+            answer = await self.call("orders", "PlaceOrders", request, service_caller("gateway"))
             [outcome] = answer.outcomes
             if not outcome.failure.kind:
                 return str(outcome.order.id)

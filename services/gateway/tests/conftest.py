@@ -106,6 +106,7 @@ class Api:
         self.users: dict[str, dict[str, Any]] = {}
         self.vendor_id = str(uuid4())
         self.vendors: dict[str, str] = {}
+        self.ports: dict[str, int] = {}
         self.gateway: Any = None
 
     async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -271,6 +272,7 @@ async def whole(
         gateway = await stack.enter_async_context(build_gateway(settings, around))
         auth, inventory = [await stack.enter_async_context(_peer(ports[n])) for n in ("auth", "inventory")]
         opened = Api(await stack.enter_async_context(_client(gateway.port)), auth, inventory)
+        opened.ports = ports
         await opened.make_vendor()
         yield opened
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orderhub_chassis.batching import Batcher
-from orderhub_chassis.calls import Call, InternalTokens, service_caller
+from orderhub_chassis.calls import Call, InternalTokens, current_call, service_caller
 from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2
@@ -28,6 +28,12 @@ from orderhub_gateway.upstreams import Bounds, Tell, Upstream
 GATEWAY = Call(caller=service_caller("gateway"))
 PLACE_PARALLEL = 2
 Placed = tuple[orders_pb2.Order, bool]
+
+
+def as_gateway() -> Call:
+    """The call that is under way, made by the gateway for itself: for what users are not told as such."""
+    given = current_call.get()
+    return Call(GATEWAY.caller, given.request_id, given.traceparent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from orderhub_contracts.common.v1 import common_pb2
 from orderhub_contracts.delivery.v1 import delivery_pb2
 from orderhub_contracts.inventory.v1 import inventory_pb2 as pb
 
-from orderhub_gateway.clients import Service
+from orderhub_gateway.clients import Service, as_gateway
 from orderhub_gateway.convert import common
 from orderhub_gateway.convert import deliveries as convert
 from orderhub_gateway.errors import bad_field
@@ -35,7 +35,8 @@ class MixedVendors(Unprocessable):
 async def quote_request(inventory: Service, asked: QuoteDelivery) -> delivery_pb2.QuoteDeliveryRequest:
     """Raises a Failure that names the line which is not to be found, ambiguous, or of another vendor."""
     keys = [_key(number, line) for number, line in enumerate(asked.lines)]
-    known = await inventory(inventory.stub.BatchGetProducts, pb.BatchGetProductsRequest(keys=keys))
+    asking = pb.BatchGetProductsRequest(keys=keys)
+    known = await inventory(inventory.stub.BatchGetProducts, asking, call=as_gateway())
     products = [_product(number, key, known) for number, key in enumerate(keys)]
     vendors = {product.vendor_id for product in products}
     if len(vendors) > 1:

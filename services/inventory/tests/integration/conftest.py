@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from orderhub_chassis.calls import ANONYMOUS, Call, Caller
+from orderhub_chassis.calls import ANONYMOUS, Call, Caller, service_caller
 from orderhub_chassis.consumer import ConsumerSpec
 from orderhub_chassis.db import Transaction
 from orderhub_chassis.grpc import client
@@ -31,6 +31,7 @@ from orderhub_inventory.app import Service, build
 from orderhub_inventory.settings import Settings
 
 OPERATOR = Caller("operator-1", frozenset({"operator"}))
+SERVICE = service_caller("orders")
 CUSTOMER = Caller("customer-1", frozenset({"customer"}))
 PRICE = Money(amount_minor=500, currency="EUR")
 MakeSettings = Callable[..., Awaitable[Any]]

@@ -20,6 +20,7 @@ from .conftest import (
     CUSTOMER,
     OPERATOR,
     PRICE,
+    SERVICE,
     Client,
     Orders,
     a_cat,
@@ -141,11 +142,13 @@ async def test_a_vendor_edits_itself_and_only_it_and_operators_see_the_email(
 
 async def test_vendors_are_listed_newest_first_and_found_by_name(api: Client) -> None:
     made = [await make_vendor(api, f"Vendor {n}") for n in range(5)]
-    first = await api.ListVendors(pb.ListVendorsRequest(page=PageRequest(limit=3)))
-    rest = await api.ListVendors(pb.ListVendorsRequest(page=PageRequest(limit=3, cursor=first.next_cursor)))
+    first = await api(OPERATOR).ListVendors(pb.ListVendorsRequest(page=PageRequest(limit=3)))
+    rest = await api(OPERATOR).ListVendors(
+        pb.ListVendorsRequest(page=PageRequest(limit=3, cursor=first.next_cursor))
+    )
     assert [v.id for v in [*first.items, *rest.items]] == [v.id for v in reversed(made)]
     assert rest.next_cursor == ""
-    found = await api.ListVendors(pb.ListVendorsRequest(name="VENDOR 3"))
+    found = await api(OPERATOR).ListVendors(pb.ListVendorsRequest(name="VENDOR 3"))
     assert [v.id for v in found.items] == [made[3].id]
 
 
@@ -334,7 +337,7 @@ async def test_a_batch_finds_products_by_each_kind_of_key(api: Client, vendor: p
     (tom,) = await animals_of(api, cat)
 
     async def batch(*keys: pb.ProductKey) -> pb.BatchGetProductsResponse:
-        return await api.BatchGetProducts(pb.BatchGetProductsRequest(keys=keys))
+        return await api(SERVICE).BatchGetProducts(pb.BatchGetProductsRequest(keys=keys))
 
     async def found(**key: str) -> list[str]:
         return [product.id for product in (await batch(pb.ProductKey(**key))).products]
@@ -361,7 +364,9 @@ async def test_a_batch_shows_at_most_fifty_free_animals_and_the_ones_asked_for(
         await me.AddAnimal(pb.AddAnimalRequest(product_id=cats.id))
     first = (await animals_of(api, cats))[0]
     await orders.ask(a_reserve(cats, animals=[first.id]))
-    answer = await api.BatchGetProducts(pb.BatchGetProductsRequest(keys=[pb.ProductKey(animal_id=first.id)]))
+    answer = await api(SERVICE).BatchGetProducts(
+        pb.BatchGetProductsRequest(keys=[pb.ProductKey(animal_id=first.id)])
+    )
     statuses = sorted(animal.status for animal in answer.animals)
     assert statuses == ["free"] * 50 + ["reserved"]
 
@@ -434,7 +439,9 @@ async def test_every_wrong_question_for_products_is_refused(api: Client, vendor:
     page = await api.ListProducts(pb.ListProductsRequest(page=PageRequest(limit=1)))
     of_another_list = pb.ListProductsRequest(page=PageRequest(cursor=page.next_cursor), sort="price")
     assert await invalid(api.ListProducts(of_another_list)) == {"/query/cursor": "cursor.malformed"}
-    assert await invalid(api.ListVendors(pb.ListVendorsRequest(name="\0"))) == {"/query/name": "characters"}
+    assert await invalid(api(OPERATOR).ListVendors(pb.ListVendorsRequest(name="\0"))) == {
+        "/query/name": "characters"
+    }
 
 
 async def test_a_key_makes_a_mutation_happen_once(

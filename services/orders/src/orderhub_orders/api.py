@@ -71,6 +71,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
     # --- placing ------------------------------------------------------------------------------------------------
 
     async def PlaceOrders(self, request: pb.PlaceOrdersRequest, context: Any) -> pb.PlaceOrdersResponse:
+        current_call.get().caller.need("service")
         outcomes: dict[int, Outcome] = {}
         asked: dict[int, Asked] = {}
         for number, item in enumerate(request.items):

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from orderhub_chassis.calls import Call, Caller
+from orderhub_chassis.calls import Call, Caller, service_caller
 from orderhub_chassis.consumer import ConsumerSpec, Context
 from orderhub_chassis.grpc import client
 from orderhub_chassis.ids import uuid7
@@ -31,6 +31,7 @@ from orderhub_orders.settings import Settings
 
 OK = replies_pb2.OUTCOME_SUCCEEDED
 CUSTOMER = Caller("c-1", frozenset({"customer"}))
+GATEWAY = service_caller("gateway")
 OPERATOR = Caller("op-1", frozenset({"operator"}))
 VENDOR_ID, PRODUCT_ID = str(uuid7()), str(uuid7())
 
@@ -165,7 +166,9 @@ class World:
         )  # fmt: skip
         await self.participants.send(Outgoing(event, order_id))
 
-    async def call(self, name: str, request: Any, caller: Caller = CUSTOMER, **call: Any) -> Any:
+    async def call(self, name: str, request: Any, caller: Caller | None = None, **call: Any) -> Any:
+        """As the customer; orders are placed by the gateway, which passes on who wants them."""
+        caller = caller or (GATEWAY if name == "PlaceOrders" else CUSTOMER)
         return await self.peer.call(getattr(self.stub, name), request, call=Call(caller=caller, **call))
 
     def item(self, key: str = "", caller: Caller = CUSTOMER, **over: Any) -> pb.PlaceOrderItem:
