@@ -50,6 +50,7 @@ RPCS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "auth.v1.AuthService/ListUsers": ({}, OPERATED),
     "auth.v1.AuthService/GetUser": ({"id": things.COURIER}, OPERATED),
     "auth.v1.AuthService/UpdateUser": ({"id": things.COURIER, "name": "Linus"}, OPERATED),
+    "auth.v1.ProfileService/UpdateProfile": ({"name": "Mallory"}, ONESELF),
     "inventory.v1.InventoryService/GetVendor": ({"id": things.VENDOR}, ANYBODY),
     "inventory.v1.InventoryService/ListVendors": ({}, OPERATED),
     "inventory.v1.InventoryService/CreateVendor": ({"name": "New", "address": ADDRESS}, OPERATOR),
