@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -30,20 +31,35 @@ class NewUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """None is none."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class UserChange:
     """What is None stays as it is."""
 
     standing: tuple[tuple[str, ...], UUID | None] | None = None
     disabled: bool | None = None
     name: str | None = None
+    lock: Lock | None = None
 
-    def applied_to(self, user: User) -> User:
+    def applied_to(self, user: User, *, now: datetime) -> User:
+        """Raises Invalid that names the field."""
         roles, vendor_id = self.standing or (user.roles, user.vendor_id)
         return replace(
             user, roles=roles, vendor_id=vendor_id,
             disabled=user.disabled if self.disabled is None else self.disabled,
             name=user.name if self.name is None else self.name,
+            locked_until=self._locked_until(user, now=now), updated_at=now,
         )  # fmt: skip
+
+    def _locked_until(self, user: User, *, now: datetime) -> datetime | None:
+        if self.lock is None:
+            return user.locked_until
+        return model.checked_lock(self.lock.until, now=now) if self.lock.until else None
 
 
 async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified: bool) -> User:
@@ -128,20 +144,21 @@ class Accounts:
         return await self.db.run(lambda tx: sessions.revoke_sessions(tx, user_id, reason, now=now, only=only))
 
     async def change_user(self, user_id: UUID, change: UserChange) -> User:
-        """An operator's change. A disabled user's sessions end at once; other roles are in its next access token.
+        """An operator's change. The sessions of who is disabled or locked end at once; other roles are in its next access token.
 
         Raises UserNotFound, LastOperator, and Invalid that names the field.
         """
 
         async def work(tx: Transaction) -> User:
             now, before = self.db.clock.now(), await users.load_user(tx, user_id, to_change=True)
-            user = change.applied_to(before)
-            steps_down = model.is_operator(before) and not model.is_operator(user)
-            if steps_down and not await users.other_operators(tx, user_id):
+            user = change.applied_to(before, now=now)
+            steps_down = model.is_operator(before, now=now) and not model.is_operator(user, now=now)
+            if steps_down and not await users.other_operators(tx, user_id, now=now):
                 raise errors.LastOperator
-            await users.save_user(tx, user, now=now)
-            if user.disabled:
-                await sessions.revoke_sessions(tx, user_id, "user disabled", now=now)
+            await users.save_user(tx, user)
+            if not model.can_come_in(user, now=now):
+                reason = "user disabled" if user.disabled else "user locked"
+                await sessions.revoke_sessions(tx, user_id, reason, now=now)
             return user
 
         return await self.db.run(work)
@@ -149,7 +166,7 @@ class Accounts:
     async def change_password(self, user_id: UUID, session_id: UUID | None, current: str, new: str) -> None:
         """Ends the user's other sessions: whoever else knew the password is out.
 
-        Raises UserNotFound, WrongPassword, UserDisabled, Invalid that names /new_password, and PasswordJustChanged when
+        Raises UserNotFound, WrongPassword, UserDisabled, UserLocked, Invalid that names /new_password, and PasswordJustChanged when
         another change was quicker.
         """
         user = await queries.user_by_id(self.db, user_id)
@@ -163,8 +180,7 @@ class Accounts:
 
     async def _set_password(self, tx: Transaction, known: User, hash: str, session_id: UUID | None) -> None:
         user, now = await users.load_user(tx, known.id, to_change=True), self.db.clock.now()
-        if user.disabled:
-            raise errors.UserDisabled
+        model.check_can_issue(user, now=now)
         if user.password_hash != known.password_hash:
             raise errors.PasswordJustChanged
         await users.set_password_hash(tx, user.id, hash, now=now)

@@ -29,6 +29,15 @@ class UserDisabled(Forbidden):
         super().__init__("this user is disabled")
 
 
+class UserLocked(Forbidden):
+    """By an operator, for a while; the end of it is the operator's to tell."""
+
+    code = "auth.user_locked"
+
+    def __init__(self) -> None:
+        super().__init__("this user is locked for a while")
+
+
 class RefreshRefused(Unauthenticated):
     """Unknown, expired, revoked or stolen: the client is told the same."""
 

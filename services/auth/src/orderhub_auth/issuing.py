@@ -66,8 +66,8 @@ class Issuing:
         refreshable: bool = True,
     ) -> Granted:
         """The tokens of a session. Raises what `model.check_can_issue` raises."""
-        model.check_can_issue(user)
         now = self.db.clock.now()
+        model.check_can_issue(user, now=now)
         refresh_token = tokens.new_refresh_token() if refreshable else ""
         if refresh_token:
             await sessions.insert_refresh_token(tx, tokens.hash_of(refresh_token), session_id, now=now)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from orderhub_chassis.errors import invalid_field, uuid_field
 
-from orderhub_auth.errors import UserDisabled
+from orderhub_auth.errors import UserDisabled, UserLocked
 
 ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
@@ -72,6 +72,7 @@ class User:
     updated_at: datetime
     phone: str = ""
     address: PostalAddress = NOWHERE
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +162,33 @@ class Exchange(Enum):
     REVOKE_SESSION = auto()
 
 
-def is_operator(user: User) -> bool:
-    """Who can administer others just now."""
-    return "operator" in user.roles and not user.disabled
-
-
-def check_can_issue(user: User) -> None:
-    """The one gate in front of every grant: no way to a token leads around it. Raises UserDisabled."""
+def check_can_issue(user: User, *, now: datetime) -> None:
+    """The one gate in front of every grant: no way to a token leads around it. Raises UserDisabled or UserLocked."""
     if user.disabled:
         raise UserDisabled
+    if user.locked_until is not None and now < user.locked_until:
+        raise UserLocked
+
+
+def can_come_in(user: User, *, now: datetime) -> bool:
+    """Whether the gate is open."""
+    try:
+        check_can_issue(user, now=now)
+    except (UserDisabled, UserLocked):
+        return False
+    return True
+
+
+def is_operator(user: User, *, now: datetime) -> bool:
+    """Who can administer others just now."""
+    return "operator" in user.roles and can_come_in(user, now=now)
+
+
+def checked_lock(until: datetime, *, now: datetime) -> datetime:
+    """Raises Invalid that names /locked_until."""
+    if until <= now:
+        raise invalid_field("/locked_until", "range", "must be in the future; null unlocks")
+    return until
 
 
 def judge_refresh(

@@ -53,7 +53,7 @@ class Recovery:
         await self.db.run(lambda tx: self._mail(tx, user_id, Purpose.EMAIL_VERIFICATION))
 
     async def reset(self, code: str, password: str) -> None:
-        """Ends all sessions: whoever had the old password is out. Raises CodeRefused, UserDisabled, Invalid."""
+        """Ends all sessions: whoever had the old password is out. Raises CodeRefused, UserDisabled, UserLocked, Invalid."""
         found = await queries.code(self.db, tokens.hash_of(code))
         # Looked at before the hash is made, which costs more than a guess may.
         user = await queries.user_by_id(self.db, self._working(found, Purpose.PASSWORD_RESET).user_id)
@@ -69,7 +69,7 @@ class Recovery:
         await self.db.run(work)
 
     async def verify(self, code: str) -> None:
-        """Raises CodeRefused, UserDisabled."""
+        """Raises CodeRefused, UserDisabled, UserLocked."""
 
         async def work(tx: Transaction) -> None:
             user = await self._spend(tx, code, Purpose.EMAIL_VERIFICATION)
@@ -86,15 +86,17 @@ class Recovery:
     async def _spend(self, tx: Transaction, code: str, purpose: Purpose) -> User:
         found = self._working(await codes.load_code(tx, tokens.hash_of(code)), purpose)
         user = await users.load_user(tx, found.user_id, to_change=True)
-        if user.disabled:
-            raise errors.UserDisabled
-        await codes.spend_codes(tx, user.id, purpose, now=self.db.clock.now())
+        now = self.db.clock.now()
+        model.check_can_issue(user, now=now)
+        await codes.spend_codes(tx, user.id, purpose, now=now)
         return user
 
     async def _mail(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
         """The user's row is locked first, so that two requests at once are one mail."""
         user, now = await users.load_user(tx, user_id, to_change=True), self.db.clock.now()
-        needless = user.disabled or (purpose is Purpose.EMAIL_VERIFICATION and user.email_verified)
+        needless = not model.can_come_in(user, now=now) or (
+            purpose is Purpose.EMAIL_VERIFICATION and user.email_verified
+        )
         if needless or await codes.has_code_since(tx, user.id, purpose, now - BETWEEN):
             return
         code, until = tokens.new_code(), now + self.lifetimes[purpose]

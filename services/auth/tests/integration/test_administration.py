@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from orderhub_chassis.calls import Call, Caller, service_caller
+from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.errors import Failure, Kind
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
 
@@ -53,6 +55,39 @@ async def test_a_disabled_user_is_stopped_at_every_door_until_it_is_let_in_again
     assert (await refused(ask("Refresh", refresh_token=pair.refresh_token))).code == "auth.refresh_refused"
 
 
+async def test_a_lock_ends_the_sessions_and_then_ends_by_itself_or_by_an_operator(
+    ask: Ask, opened: Any
+) -> None:
+    user = await made(ask, "ada@example.org")
+    login = {"email": user.email, "password": PASSWORD}
+    for ended_by in ("time", "operator"):
+        pair = await ask("Login", **login)
+        until = rfc3339(opened.clock.now() + timedelta(hours=1))
+        assert (await ask("UpdateUser", id=user.id, locked_until=until)).locked_until == until
+        assert (await refused(ask("Login", **login))).code == "auth.user_locked"
+        assert (
+            await refused(ask("Refresh", refresh_token=pair.refresh_token))
+        ).code == "auth.refresh_refused"
+        if ended_by == "time":
+            opened.clock.advance(timedelta(hours=1))
+        else:
+            assert (await ask("UpdateUser", id=user.id, locked_until="")).locked_until == ""
+        assert (await ask("Login", **login)).user.id == user.id
+        assert (
+            await refused(ask("Refresh", refresh_token=pair.refresh_token))
+        ).code == "auth.refresh_refused"
+
+
+@pytest.mark.parametrize(
+    "until", ["2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00", "soon"]
+)
+async def test_a_lock_lies_ahead(ask: Ask, until: str) -> None:
+    user = await made(ask, "ada@example.org")
+    failure = await refused(ask("UpdateUser", id=user.id, locked_until=until, disabled=True))
+    assert (failure.kind, failure.errors[0].pointer) == (Kind.INVALID, "/locked_until")
+    assert await ask("GetUser", id=user.id) == user
+
+
 async def test_what_is_not_given_stays(ask: Ask) -> None:
     user = await made(ask, "ada@example.org", "customer", "courier")
     changed = await ask("UpdateUser", id=user.id, name="Ada")
@@ -87,7 +122,15 @@ async def test_a_standing_that_cannot_be_changes_nothing(ask: Ask, standing: Any
     assert await ask("GetUser", id=user.id) == user
 
 
-@pytest.mark.parametrize("change", [{"disabled": True}, {"standing": Standing(roles=["customer"])}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disabled": True},
+        {"standing": Standing(roles=["customer"])},
+        {"locked_until": "2027-01-01T00:00:00Z"},
+    ],
+    ids=["disabled", "customer", "locked"],
+)
 async def test_the_last_operator_stays_one(ask: Ask, change: dict[str, Any]) -> None:
     one, other = [await made(ask, f"{n}@example.org", "operator") for n in ("one", "other")]
     answers = await asyncio.gather(

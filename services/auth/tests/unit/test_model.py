@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from orderhub_auth import model
-from orderhub_auth.model import Authentication, Exchange, Presented
-from orderhub_chassis.errors import Invalid
+from orderhub_auth.errors import UserDisabled, UserLocked
+from orderhub_auth.model import Authentication, Exchange, Presented, User
+from orderhub_chassis.errors import Failure, Invalid
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 GRACE = timedelta(seconds=20)
@@ -96,3 +99,40 @@ def test_a_vendor_user_has_its_vendor() -> None:
 def test_a_name_with_control_characters_is_refused() -> None:
     with pytest.raises(Invalid):
         model.checked_name("Ada\0")
+
+
+def a_user(**over: Any) -> User:
+    standing: dict[str, Any] = {"roles": ("customer",), "vendor_id": None, "email_verified": True, **over}
+    fixed = {
+        "email": "ada@example.org",
+        "name": "Ada",
+        "password_hash": "",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return User(id=UUID(int=1), **{"disabled": False, **fixed, **standing})
+
+
+SECOND = timedelta(seconds=1)
+GATE: list[tuple[dict[str, Any], type[Failure] | None]] = [
+    ({}, None),
+    ({"disabled": True}, UserDisabled),
+    ({"locked_until": NOW + SECOND}, UserLocked),
+    ({"locked_until": NOW}, None),
+    ({"locked_until": NOW - SECOND}, None),
+    ({"disabled": True, "locked_until": NOW + SECOND}, UserDisabled),
+    ({"disabled": True, "locked_until": NOW - SECOND}, UserDisabled),
+    ({"email_verified": False}, None),
+]
+
+
+@pytest.mark.parametrize(("standing", "refusal"), GATE, ids=range(len(GATE)))
+def test_the_gate_stops_who_is_disabled_or_locked_and_an_operator_behind_it_is_none(
+    standing: dict[str, Any], refusal: type[Failure] | None
+) -> None:
+    user = a_user(roles=("operator",), **standing)
+    with pytest.raises(refusal) if refusal else nullcontext():
+        model.check_can_issue(user, now=NOW)
+    assert model.can_come_in(user, now=NOW) is (refusal is None)
+    assert model.is_operator(user, now=NOW) is (refusal is None)
+    assert not model.is_operator(a_user(**standing), now=NOW)

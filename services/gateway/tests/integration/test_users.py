@@ -20,6 +20,20 @@ async def test_an_operator_disables_a_user_and_lets_it_in_again(api: Any) -> Non
         assert (await api("GET", path, headers=operator)).json() == changed.json()
 
 
+async def test_an_operator_locks_a_user_until_a_time_and_unlocks_it(api: Any) -> None:
+    operator = await api.as_("operator")
+    user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests"}
+    made = await api("POST", "/v1/admin/users", json={**user, "roles": ["customer"]}, headers=operator)
+    path = f"/v1/admin/users/{made.json()['id']}"
+    for until, shown, status in (
+        ("2126-01-01T01:00:00+01:00", "2126-01-01T00:00:00.000000Z", 403),
+        (None, None, 200),
+    ):
+        changed = await api("PATCH", path, json={"locked_until": until}, headers=operator)
+        assert (changed.status_code, changed.json()["locked_until"]) == (200, shown)
+        assert (await api("POST", "/v1/auth/login", json=user)).status_code == status
+
+
 async def test_a_change_that_cannot_be_names_its_field_and_changes_nothing(api: Any) -> None:
     operator = await api.as_("operator")
     user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests", "roles": ["customer"]}
@@ -31,6 +45,8 @@ async def test_a_change_that_cannot_be_names_its_field_and_changes_nothing(api: 
         ({"roles": []}, "/roles"),
         ({"roles": ["king"]}, "/roles/0"),
         ({"disabled": None}, "/disabled"),
+        ({"locked_until": "2001-01-01T00:00:00Z"}, "/locked_until"),
+        ({"locked_until": "2126-01-01T00:00:00"}, "/locked_until"),
         ({"disabled": True, "email": "other@example.org"}, "/email"),
     ):
         answer = await api("PATCH", path, json=body, headers=operator)

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class User(_message.Message):
-    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name", "phone", "address", "updated_at")
+    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name", "phone", "address", "updated_at", "locked_until")
     ID_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class User(_message.Message):
     PHONE_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
@@ -31,7 +32,8 @@ class User(_message.Message):
     phone: str
     address: PostalAddress
     updated_at: str
-    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., address: _Optional[_Union[PostalAddress, _Mapping]] = ..., updated_at: _Optional[str] = ...) -> None: ...
+    locked_until: str
+    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., address: _Optional[_Union[PostalAddress, _Mapping]] = ..., updated_at: _Optional[str] = ..., locked_until: _Optional[str] = ...) -> None: ...
 
 class PostalAddress(_message.Message):
     __slots__ = ("formatted", "street_address", "locality", "region", "postal_code", "country")
@@ -262,7 +264,7 @@ class GetUserRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class UpdateUserRequest(_message.Message):
-    __slots__ = ("id", "standing", "disabled", "name")
+    __slots__ = ("id", "standing", "disabled", "name", "locked_until")
     class Standing(_message.Message):
         __slots__ = ("roles", "vendor_id")
         ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -274,11 +276,13 @@ class UpdateUserRequest(_message.Message):
     STANDING_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     standing: UpdateUserRequest.Standing
     disabled: bool
     name: str
-    def __init__(self, id: _Optional[str] = ..., standing: _Optional[_Union[UpdateUserRequest.Standing, _Mapping]] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ...) -> None: ...
+    locked_until: str
+    def __init__(self, id: _Optional[str] = ..., standing: _Optional[_Union[UpdateUserRequest.Standing, _Mapping]] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., locked_until: _Optional[str] = ...) -> None: ...
 
 class ListUsersResponse(_message.Message):
     __slots__ = ("items", "next_cursor")

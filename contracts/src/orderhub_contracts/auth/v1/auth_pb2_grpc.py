@@ -240,7 +240,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """What is not given stays. Ends the sessions of a user who is disabled.
+        """What is not given stays. Ends the sessions of a user who is disabled or locked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

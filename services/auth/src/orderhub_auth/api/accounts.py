@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
-from orderhub_auth.accounts import Accounts, NewUser, UserChange
+from orderhub_auth.accounts import Accounts, Lock, NewUser, UserChange
 from orderhub_auth.issuing import Granted
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.model import Client, Session, User
@@ -192,7 +192,18 @@ def _change(request: pb.UpdateUserRequest) -> UserChange:
         model.checked_roles(given.roles, given.vendor_id) if given else None,
         request.disabled if request.HasField("disabled") else None,
         model.checked_name(request.name) if request.HasField("name") else None,
+        _lock(request.locked_until) if request.HasField("locked_until") else None,
     )
+
+
+def _lock(until: str) -> Lock:
+    try:
+        at = datetime.fromisoformat(until) if until else None
+    except ValueError as error:
+        raise invalid_field("/locked_until", "date_time", "must be an RFC 3339 time") from error
+    if at is not None and at.tzinfo is None:
+        raise invalid_field("/locked_until", "date_time", "must have an offset or Z")
+    return Lock(at)
 
 
 def _client(given: pb.Client) -> Client:
@@ -224,6 +235,7 @@ def encoded(user: User) -> pb.User:
         vendor_id=str(user.vendor_id or ""), created_at=rfc3339(user.created_at), disabled=user.disabled,
         name=user.name, phone=user.phone, address=_address(user),
         updated_at=rfc3339(user.updated_at),
+        locked_until=rfc3339(user.locked_until) if user.locked_until else "",
     )  # fmt: skip
 
 

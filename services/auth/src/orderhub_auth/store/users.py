@@ -18,14 +18,18 @@ insert into users (id, email, name, password_hash, roles, vendor_id, email_verif
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 """
 SET_USER = """
-update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, updated_at = $6
+update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, locked_until = null, updated_at = $6
 where email = $1 returning *
 """
 SAVE_USER = """
-update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, updated_at = $6 where id = $1
+update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, locked_until = $6, updated_at = $7
+where id = $1
 """
 SAVE_PROFILE = "update users set name = $2, phone = $3, address = $4, updated_at = $5 where id = $1"
-OTHER_OPERATORS = "select count(*) from users where 'operator' = any (roles) and not disabled and id <> $1"
+OTHER_OPERATORS = """
+select count(*) from users
+where 'operator' = any (roles) and not disabled and (locked_until is null or locked_until <= $2) and id <> $1
+"""
 OPERATORS_LOCK = 7_110_518
 
 
@@ -33,7 +37,7 @@ def user_from(row: Any) -> User:
     return User(
         row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
         row["email_verified"], row["disabled"], row["created_at"], row["updated_at"], row["phone"],
-        PostalAddress(**json.loads(row["address"] or "{}")),
+        PostalAddress(**json.loads(row["address"] or "{}")), row["locked_until"],
     )  # fmt: skip
 
 
@@ -56,9 +60,12 @@ async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None
     return user_from(row) if row else None
 
 
-async def save_user(tx: Transaction, user: User, *, now: datetime) -> None:
+async def save_user(tx: Transaction, user: User) -> None:
     """What operators may change of a user."""
-    await tx.execute(SAVE_USER, user.id, user.name, list(user.roles), user.vendor_id, user.disabled, now)
+    await tx.execute(
+        SAVE_USER, user.id, user.name, list(user.roles), user.vendor_id, user.disabled, user.locked_until,
+        user.updated_at,
+    )  # fmt: skip
 
 
 async def save_profile(tx: Transaction, user: User) -> None:
@@ -68,10 +75,10 @@ async def save_profile(tx: Transaction, user: User) -> None:
     await tx.execute(SAVE_PROFILE, user.id, user.name, user.phone, address, user.updated_at)
 
 
-async def other_operators(tx: Transaction, user_id: UUID) -> int:
+async def other_operators(tx: Transaction, user_id: UUID, *, now: datetime) -> int:
     """How many others could undo what is done to this one. Two operators who ask at once wait for each other."""
     await tx.execute("select pg_advisory_xact_lock($1)", OPERATORS_LOCK)
-    return int(await tx.fetchval(OTHER_OPERATORS, user_id))
+    return int(await tx.fetchval(OTHER_OPERATORS, user_id, now))
 
 
 async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: datetime) -> None:

@@ -304,7 +304,10 @@ async def get_user(request: HttpRequest, user_id: FromPath[UUID]) -> Response[Us
 async def update_user(
     request: HttpRequest, user_id: FromPath[UUID], data: JSONBody[UpdateUser]
 ) -> Response[UserEntry]:
-    """Disable a user or let it in again, or give it other roles. The sessions of a disabled user end."""
+    """Disable a user, lock it for a while or let it in again, or give it other roles.
+
+    The sessions of who is disabled or locked end.
+    """
     auth = peers_of(request).auth
     changed = await auth(auth.stub.UpdateUser, auth_convert.to_update_user(str(user_id), data))
     return Json(auth_convert.user_entry(changed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 from orderhub_chassis.calls import Caller
+from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.errors import invalid_field
 from orderhub_contracts.auth.v1 import auth_pb2, profile_pb2
 
@@ -76,6 +77,7 @@ def user_entry(message: auth_pb2.User) -> UserEntry:
         email_verified=message.email_verified,
         vendor_id=message.vendor_id or None,
         disabled=message.disabled,
+        locked_until=message.locked_until or None,
         created_at=message.created_at,
     )
 
@@ -92,6 +94,8 @@ def to_update_user(id: str, body: UpdateUser) -> auth_pb2.UpdateUserRequest:
         message.disabled = body.disabled
     if body.name is not UNSET:
         message.name = body.name
+    if body.locked_until is not UNSET:
+        message.locked_until = rfc3339(body.locked_until) if body.locked_until else ""
     return message
 
 

@@ -96,6 +96,11 @@ ADMIN: Final[dict[str, tuple[Example, ...]]] = {
             {"user_id": COURIER},
         ),
         Example(
+            "lock", "Lock a user until a time", "operator", 200,
+            {**A_USER_ENTRY, "id": COURIER, "roles": ["courier"], "locked_until": "2126-05-04T09:30:00.000000Z"},
+            {"locked_until": "2126-05-04T09:30:00Z"}, {"user_id": COURIER},
+        ),
+        Example(
             "refused", "A vendor's user belongs to a vendor", "operator", 400,
             problem(
                 400, "Bad Request", "vendor_id", "/vendor_id: is needed for the role vendor, and only for it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -67,6 +68,7 @@ class UpdateUser(Input):
     roles: Annotated[list[Role], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
     vendor_id: UUID | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
+    locked_until: Annotated[datetime, Meta(tz=True, description="Null unlocks.")] | UnsetType | None = UNSET
     name: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
 
 
@@ -92,6 +94,7 @@ class UserEntry(msgspec.Struct, kw_only=True):
     email_verified: bool
     vendor_id: str | None
     disabled: bool
+    locked_until: str | None
     created_at: str
 
 
