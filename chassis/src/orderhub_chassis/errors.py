@@ -5,6 +5,7 @@ A business outcome of a saga step is a reply, not a Failure. An exception that i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -35,7 +36,10 @@ class FieldError:
 
 
 class Failure(Exception):
-    """A refusal with a kind, a stable code such as `orders.too_late_to_cancel`, and words for people."""
+    """A refusal with a kind, a stable code such as `orders.too_late_to_cancel`, and words for people.
+
+    `members` are what a client needs to go on, and become members of the problem (RFC 9457, section 3.2).
+    """
 
     kind: Kind = Kind.INVALID
     code: str = "invalid"
@@ -48,6 +52,7 @@ class Failure(Exception):
         code: str | None = None,
         errors: tuple[FieldError, ...] = (),
         retry_after: int | None = None,
+        members: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -55,6 +60,7 @@ class Failure(Exception):
         self.code = code or self.code
         self.errors = errors
         self.retry_after = retry_after
+        self.members = dict(members or {})
 
 
 class HttpFailure(Failure):

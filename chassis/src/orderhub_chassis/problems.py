@@ -6,7 +6,7 @@ as `/query/<name>`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -39,9 +39,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encoded(
-    status: int, code: str, detail: str, errors: Iterable[FieldError] = (), trace_id: str = ""
+    status: int,
+    code: str,
+    detail: str,
+    errors: Iterable[FieldError] = (),
+    trace_id: str = "",
+    members: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The document; `trace_id` is empty outside of any trace."""
+    """The document; `trace_id` is empty outside of any trace. `members` stand beside those that every problem has."""
     problem = Problem(
         type=URN + code,
         title=HTTPStatus(status).phrase,
@@ -51,4 +56,4 @@ def encoded(
         trace_id=trace_id,
         errors=[FieldProblem(e.pointer, e.code, e.detail) for e in errors],
     )
-    return msgspec.json.encode(problem)
+    return msgspec.json.encode({**members, **msgspec.to_builtins(problem)} if members else problem)

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.events.v1 import events_pb2 as events
+from orderhub_contracts.events.v1 import mfa_pb2 as mfa
 from orderhub_contracts.events.v1 import records_pb2 as records
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory
 from orderhub_contracts.logs.v1 import logs_pb2 as logs
@@ -84,6 +85,11 @@ AUTH_EVENTS: Final = Topic(
         events.PasswordChanged,
         events.PasswordResetRequested,
         events.EmailVerificationRequested,
+        mfa.MfaEnabled,
+        mfa.MfaDisabled,
+        mfa.RecoveryCodeUsed,
+        mfa.RecoveryCodesReplaced,
+        mfa.SecondFactorGuessed,
     ),
     "user_id",
     timedelta(days=30),

@@ -39,7 +39,7 @@ def failure_from(detail: common_pb2.FailureDetail) -> Failure:
     kind = Kind(detail.kind) if detail.kind in Kind.__members__.values() else Kind.UNAVAILABLE
     return Failure(
         detail.message, kind=kind, code=detail.code, errors=errors,
-        retry_after=detail.retry_after_seconds or None,
+        retry_after=detail.retry_after_seconds or None, members=detail.members,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def failure_detail(failure: Failure) -> common_pb2.FailureDetail:
     errors = [common_pb2.FieldError(pointer=e.pointer, code=e.code, message=e.detail) for e in failure.errors]
     return common_pb2.FailureDetail(
         kind=failure.kind, code=failure.code, message=failure.detail, errors=errors,
-        retry_after_seconds=failure.retry_after or 0,
+        retry_after_seconds=failure.retry_after or 0, members=failure.members,
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.messages import Outgoing
 from orderhub_contracts.events.v1.events_pb2 import PasswordChanged, UserRegistered
 
-from orderhub_auth import errors, model, queries, tokens
+from orderhub_auth import errors, model, queries, step_up, tokens
+from orderhub_auth.errors import MfaRequired
 from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.model import Client, User
 from orderhub_auth.passwords import Passwords
@@ -100,13 +101,16 @@ class Accounts:
         return await self.db.run(work)
 
     async def login(self, email: str, password: str, client: Client) -> Granted:
-        """Raises WrongCredentials for an unknown address and for a wrong password alike."""
+        """Raises WrongCredentials for an unknown address and for a wrong password alike, and MfaRequired for a right one
+        that is not enough."""
         while True:
             user = await self.check_password(email, password)
             rehashed = await self.passwords.hash(password) if self._outdated(user) else None
-            granted = await self.db.run(partial(self._login, found=user, rehashed=rehashed, client=client))
-            if granted is not None:
-                return granted
+            answer = await self.db.run(partial(self._login, found=user, rehashed=rehashed, client=client))
+            if isinstance(answer, MfaRequired):
+                raise answer
+            if answer is not None:
+                return answer
 
     async def check_password(self, email: str, password: str) -> User:
         """The user as it was looked at: whoever then grants in a transaction compares `password_hash` again.
@@ -192,11 +196,15 @@ class Accounts:
 
     async def _login(
         self, tx: Transaction, found: User, rehashed: str | None, client: Client
-    ) -> Granted | None:
+    ) -> Granted | MfaRequired | None:
         """None where the password is another one since it was looked at: then it has to be looked at again."""
         user = await users.load_user(tx, found.id, to_change=rehashed is not None)
         if user.password_hash != found.password_hash:
             return None
         if rehashed:
             await users.set_password_hash(tx, found.id, rehashed, now=self.db.clock.now())
+            user = replace(user, password_hash=rehashed)
+        if model.second_factor_needed(user):
+            model.check_can_issue(user, now=self.db.clock.now())
+            return MfaRequired(await step_up.ask(tx, user, now=self.db.clock.now()))
         return await self.issuing.open_session(tx, user, client)

@@ -11,27 +11,39 @@ from orderhub_chassis.db import Database
 from orderhub_chassis.grpc.server import Register
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_chassis.settings import SettingsError
-from orderhub_contracts.auth.v1 import auth_pb2, auth_pb2_grpc, profile_pb2, profile_pb2_grpc
+from orderhub_contracts.auth.v1 import (
+    auth_pb2,
+    auth_pb2_grpc,
+    mfa_pb2,
+    mfa_pb2_grpc,
+    profile_pb2,
+    profile_pb2_grpc,
+)
 
 from orderhub_auth import metrics, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.issuing import Issuing
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.keys import CannotOpen, Seal
+from orderhub_auth.mfa import PURPOSE, SecondFactors
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.recovery import Recovery
 from orderhub_auth.rotation import Rotation
 from orderhub_auth.schedule import Times
+from orderhub_auth.sealing import Sealing
 from orderhub_auth.settings import Settings
-from orderhub_auth.store import codes, sessions
+from orderhub_auth.step_up import StepUp
+from orderhub_auth.store import codes, second_factors, sessions
 from orderhub_auth.tokens import Issuer
 
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"].full_name,
     profile_pb2.DESCRIPTOR.services_by_name["ProfileService"].full_name,
+    mfa_pb2.DESCRIPTOR.services_by_name["MfaService"].full_name,
 ]
 PRUNE_EVERY = timedelta(minutes=10)
 
@@ -57,11 +69,14 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
             servicer = AuthServicer(uses, recovery, chassis.cursors, keys.ring, settings.jwks_max_age)
             await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
-            await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db))
+            factors = SecondFactors(chassis.db, passwords, _sealing(settings))
+            await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db, factors))
             profiles = ProfileServicer(chassis.db)
+            mfa = MfaServicer(factors, StepUp(chassis.db, issuing, factors))
             registrations: list[Register] = [
                 lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server),
                 lambda server: profile_pb2_grpc.add_ProfileServiceServicer_to_server(profiles, server),
+                lambda server: mfa_pb2_grpc.add_MfaServiceServicer_to_server(mfa, server),
             ]
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
@@ -85,8 +100,7 @@ def _passwords(settings: Settings) -> Passwords:
 
 
 def _rotation(db: Database, settings: Settings) -> Rotation:
-    former = [one.get_secret_value() for one in settings.former_key_encryption_keys]
-    seal = Seal(settings.key_encryption_key.get_secret_value(), former)
+    seal = Seal(*_secrets(settings))
     times = Times.of(
         longest_token=settings.longest_token,
         max_age=settings.jwks_max_age,
@@ -103,9 +117,25 @@ async def _first_keys(keys: Rotation) -> None:
         raise SettingsError(f"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY: {error}") from error
 
 
-async def _prune(db: Database) -> bool:
-    """Sessions and codes that ended; true when there may be more."""
+def _sealing(settings: Settings) -> Sealing:
+    return Sealing(PURPOSE, *_secrets(settings))
+
+
+def _secrets(settings: Settings) -> tuple[str, list[str]]:
+    """The one that seals, and those that still open."""
+    former = [one.get_secret_value() for one in settings.former_key_encryption_keys]
+    return settings.key_encryption_key.get_secret_value(), former
+
+
+async def _prune(db: Database, factors: SecondFactors) -> bool:
+    """Sessions, codes and second steps that ended, and secrets that another key has sealed; true when there may be more."""
     now = db.clock.now()
     pruned = await db.run(lambda tx: sessions.prune_sessions(tx, before=now))
     metrics.SESSIONS_PRUNED.inc(pruned)
-    return pruned + await db.run(lambda tx: codes.prune_codes(tx, before=now)) > 0
+    done = [
+        pruned,
+        await db.run(lambda tx: codes.prune_codes(tx, before=now)),
+        await db.run(lambda tx: second_factors.prune_steps(tx, before=now)),
+        await factors.seal_again(),
+    ]
+    return any(done)

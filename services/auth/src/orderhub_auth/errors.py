@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
+
 from orderhub_chassis.errors import (
     Conflict,
     FieldError,
     Forbidden,
     Invalid,
     NotFound,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
@@ -20,6 +24,92 @@ class WrongCredentials(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__("the e-mail address or the password is wrong")
+
+
+class MfaRequired(Unauthenticated):
+    """The password is right and not enough: `mfa_token` stands for it in the second step."""
+
+    code = "auth.mfa_required"
+
+    def __init__(self, mfa_token: str) -> None:
+        words = "a second factor is needed: send a code to auth/mfa/verify"
+        super().__init__(words, members={"mfa_token": mfa_token})
+
+
+class MfaTokenRefused(Unauthenticated):
+    """Unknown, used, too late, guessed at too often, or the password is another one: the client is told the same."""
+
+    code = "auth.mfa_token_refused"
+
+    def __init__(self) -> None:
+        super().__init__("this login is not open any more: log in again")
+
+
+class SecondFactorMissing(Unauthenticated):
+    """A session from before its user had a second factor."""
+
+    code = "auth.second_factor_missing"
+
+    def __init__(self) -> None:
+        super().__init__("this user has a second factor: log in again with it")
+
+
+class WrongCode(Invalid):
+    """Of the app or a recovery code; which of the reasons it is, a guesser need not know."""
+
+    code = "auth.wrong_code"
+
+    def __init__(self) -> None:
+        pointer, words = "/code", "is wrong, or was used already"
+        super().__init__(f"{pointer}: {words}", errors=(FieldError(pointer, "wrong", words),))
+
+
+class CodesTooFast(RateLimited):
+    """Recovery codes go on: nobody guesses one of those."""
+
+    code = "auth.codes_too_fast"
+
+    def __init__(self, wait: timedelta) -> None:
+        words = "there were too many wrong codes: wait, or use a recovery code"
+        super().__init__(words, retry_after=math.ceil(wait.total_seconds()))
+
+
+class MfaAlreadyEnabled(Conflict):
+    code = "auth.mfa_enabled"
+
+    def __init__(self) -> None:
+        super().__init__("this user has an authenticator already: disable it first")
+
+
+class MfaNotEnabled(Conflict):
+    code = "auth.mfa_not_enabled"
+
+    def __init__(self) -> None:
+        super().__init__("this user has no second factor")
+
+
+class NothingToConfirm(Conflict):
+    code = "auth.mfa_not_enrolled"
+
+    def __init__(self) -> None:
+        super().__init__("there is no authenticator to be confirmed, or it is too late for it: enrol again")
+
+
+class PasswordNeeded(Invalid):
+    """The login was too long ago to stand for the one whose session it is."""
+
+    code = "auth.password_needed"
+
+    def __init__(self) -> None:
+        pointer, words = "/current_password", "is needed, as the login was a while ago"
+        super().__init__(f"{pointer}: {words}", errors=(FieldError(pointer, "required", words),))
+
+
+class SecretStaysSealed(Unavailable):
+    code = "auth.secret_stays_sealed"
+
+    def __init__(self) -> None:
+        super().__init__("a secret was sealed with another key-encryption key than auth has")
 
 
 class UserDisabled(Forbidden):

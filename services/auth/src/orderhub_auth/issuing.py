@@ -47,7 +47,7 @@ class Issuing:
     ) -> Granted:
         """`authenticated_at` is now where it is not given. What cannot be refreshed ends with its access token.
 
-        Raises what `model.check_can_issue` raises.
+        Raises what `grant` raises.
         """
         now, session_id = self.db.clock.now(), self.db.new_id()
         how = Authentication(amr, authenticated_at or now)
@@ -65,9 +65,10 @@ class Issuing:
         *,
         refreshable: bool = True,
     ) -> Granted:
-        """The tokens of a session. Raises what `model.check_can_issue` raises."""
+        """The tokens of a session. Raises what `model.check_can_issue` and `model.check_factors` raise."""
         now = self.db.clock.now()
         model.check_can_issue(user, now=now)
+        model.check_factors(user, how.amr)
         refresh_token = tokens.new_refresh_token() if refreshable else ""
         if refresh_token:
             await sessions.insert_refresh_token(tx, tokens.hash_of(refresh_token), session_id, now=now)
@@ -79,7 +80,7 @@ class Issuing:
     ) -> Granted | None:
         """Rotate. None for a token that is worth nothing to this client; one that was copied ends its session.
 
-        Raises what `model.check_can_issue` raises.
+        Raises what `grant` raises.
         """
         now, presented = self.db.clock.now(), await sessions.load_presented(tx, hash)
         verdict = model.judge_refresh(presented, client_id=client_id, now=now, grace=self.refresh_grace)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from orderhub_chassis.errors import invalid_field, uuid_field
 
-from orderhub_auth.errors import UserDisabled, UserLocked
+from orderhub_auth.errors import SecondFactorMissing, UserDisabled, UserLocked
 
 ROLES: Final = frozenset({"customer", "vendor", "courier", "operator"})
 PASSWORD_LENGTH: Final = range(10, 201)
@@ -27,6 +27,10 @@ PASSWORD: Final = ("pwd",)
 ADDRESS_PART_LENGTH: Final = 500
 LINES: Final = ("formatted", "street_address")
 """Members of an address that may have several lines."""
+TWO_FACTORS: Final = ("pwd", "otp", "mfa")
+"""`amr` of who came with a code as well, of the app or a recovery code: both are one-time passwords (RFC 8176)."""
+MOST_GUESSES: Final = 5
+"""Wrong codes in one login: after that it begins again, with the password."""
 EMAIL: Final = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -73,6 +77,18 @@ class User:
     phone: str = ""
     address: PostalAddress = NOWHERE
     locked_until: datetime | None = None
+    mfa_enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStep:
+    """A login that has shown the password and has yet to show the second factor."""
+
+    user_id: UUID
+    password_digest: bytes
+    expires_at: datetime
+    guesses: int = 0
+    spent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +205,22 @@ def checked_lock(until: datetime, *, now: datetime) -> datetime:
     if until <= now:
         raise invalid_field("/locked_until", "range", "must be in the future; null unlocks")
     return until
+
+
+def second_factor_needed(user: User) -> bool:
+    """Whether a password alone opens nothing for this user."""
+    return user.mfa_enabled
+
+
+def check_factors(user: User, amr: tuple[str, ...]) -> None:
+    """The gate's other half: who has a second factor gets no token without it. Raises SecondFactorMissing."""
+    if second_factor_needed(user) and "mfa" not in amr:
+        raise SecondFactorMissing
+
+
+def second_step_works(step: SecondStep, *, now: datetime) -> bool:
+    """Once, in time, and while there are guesses left."""
+    return step.spent_at is None and now < step.expires_at and step.guesses < MOST_GUESSES
 
 
 def judge_refresh(

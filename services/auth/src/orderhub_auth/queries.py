@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from orderhub_chassis.db import Database
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Client, Code, Session, User
 from orderhub_auth.store.codes import code_from
+from orderhub_auth.store.second_factors import CODES_LEFT
 from orderhub_auth.store.token_keys import KEYS
 from orderhub_auth.store.users import user_from
 
@@ -22,6 +24,14 @@ order by id desc limit $3
 SESSIONS = """
 select * from sessions where user_id = $1 and revoked_at is null and expires_at > $2 and ($3::uuid is null or id < $3)
 order by id desc limit $4
+"""
+
+
+FRESH = """
+select exists (
+    select from sessions where id = $1 and user_id = $2 and client_id is null and revoked_at is null
+        and coalesce(authenticated_at, created_at) > $3 and expires_at > $4
+)
 """
 
 
@@ -42,6 +52,15 @@ async def list_users(db: Database, *, role: str, before: UUID | None, limit: int
 async def sessions_of(db: Database, user_id: UUID, *, before: UUID | None, limit: int) -> list[Session]:
     """The live ones, newest first."""
     return [_session(row) for row in await db.fetch(SESSIONS, user_id, db.clock.now(), before, limit)]
+
+
+async def is_fresh(db: Database, user_id: UUID, session_id: UUID | None, since: datetime) -> bool:
+    """Whether this is a live session of the user's own, no client's, and it was authenticated since then."""
+    return bool(await db.fetchval(FRESH, session_id, user_id, since, db.clock.now()))
+
+
+async def recovery_codes_left(db: Database, user_id: UUID) -> int:
+    return int(await db.fetchval(CODES_LEFT, user_id))
 
 
 async def code(db: Database, hash: bytes) -> Code | None:

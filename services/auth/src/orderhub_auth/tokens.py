@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from base64 import b32encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +17,8 @@ from orderhub_auth.model import API, Authentication, Use, User
 OWN_CLIENT: Final = "orderhub"
 """`client_id` of a token that nobody's client asked for (RFC 9068, section 2.2)."""
 REFRESH_PREFIX: Final = "ohr_"
-"""Lets secret scanners recognise a leaked token."""
+MFA_PREFIX: Final = "ohm_"
+"""Prefixes let secret scanners recognise a leaked token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ def new_code() -> str:
     return secrets.token_urlsafe(24)
 
 
+def new_mfa_token() -> str:
+    return MFA_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_recovery_code() -> str:
+    """80 random bits in Base32, in groups that people can copy: `k3vq-…`. Nobody guesses one, so its hash may be fast."""
+    return _grouped(b32encode(secrets.token_bytes(10)).decode().lower())
+
+
+def plain_recovery_code(code: str) -> str:
+    """As it was made, however its user has typed it."""
+    return _grouped("".join(code.lower().replace("-", " ").split()))
+
+
+def _grouped(letters: str) -> str:
+    return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
 def hash_of(secret: str) -> bytes:
-    """Of a refresh token or a code: random bits need no slow hash."""
+    """Of a token or a code: random bits need no slow hash."""
     return hashlib.sha256(secret.encode()).digest()

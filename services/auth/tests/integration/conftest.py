@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from orderhub_chassis.db import Database
 from orderhub_chassis.grpc import client
 from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar.connection import Request
@@ -42,7 +43,7 @@ def answer(failure: Failure) -> Raw:
         # The chassis' words name hosts and ports, which are nobody's business out there.
         log("gateway").warning("gateway.peer_away", reason=failure.detail)
         detail = "a part of the system cannot be reached right now"
-    return raw(status, failure.code, detail, failure.errors, headers)
+    return raw(status, failure.code, detail, failure.errors, headers, failure.members)
 
 
 def raw(
@@ -51,9 +52,10 @@ def raw(
     detail: str,
     errors: tuple[FieldError, ...] = (),
     headers: Headers | None = None,
+    members: Mapping[str, str] | None = None,
 ) -> Raw:
     trace = trace_id(current_traceparent.get())
-    return Raw(status, encoded(status, code, detail, errors, trace), headers or [], MEDIA_TYPE)
+    return Raw(status, encoded(status, code, detail, errors, trace, members), headers or [], MEDIA_TYPE)
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Raw:

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class User(_message.Message):
-    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name", "phone", "address", "updated_at", "locked_until")
+    __slots__ = ("id", "email", "roles", "email_verified", "vendor_id", "created_at", "disabled", "name", "phone", "address", "updated_at", "locked_until", "mfa_enabled")
     ID_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class User(_message.Message):
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     LOCKED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    MFA_ENABLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
@@ -33,7 +34,8 @@ class User(_message.Message):
     address: PostalAddress
     updated_at: str
     locked_until: str
-    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., address: _Optional[_Union[PostalAddress, _Mapping]] = ..., updated_at: _Optional[str] = ..., locked_until: _Optional[str] = ...) -> None: ...
+    mfa_enabled: bool
+    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., email_verified: _Optional[bool] = ..., vendor_id: _Optional[str] = ..., created_at: _Optional[str] = ..., disabled: _Optional[bool] = ..., name: _Optional[str] = ..., phone: _Optional[str] = ..., address: _Optional[_Union[PostalAddress, _Mapping]] = ..., updated_at: _Optional[str] = ..., locked_until: _Optional[str] = ..., mfa_enabled: _Optional[bool] = ...) -> None: ...
 
 class PostalAddress(_message.Message):
     __slots__ = ("formatted", "street_address", "locality", "region", "postal_code", "country")

@@ -89,18 +89,27 @@ class PageRequest(_message.Message):
     def __init__(self, limit: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class FailureDetail(_message.Message):
-    __slots__ = ("kind", "code", "message", "errors", "retry_after_seconds")
+    __slots__ = ("kind", "code", "message", "errors", "retry_after_seconds", "members")
+    class MembersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     KIND_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     code: str
     message: str
     errors: _containers.RepeatedCompositeFieldContainer[FieldError]
     retry_after_seconds: int
-    def __init__(self, kind: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[FieldError, _Mapping]]] = ..., retry_after_seconds: _Optional[int] = ...) -> None: ...
+    members: _containers.ScalarMap[str, str]
+    def __init__(self, kind: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[FieldError, _Mapping]]] = ..., retry_after_seconds: _Optional[int] = ..., members: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class FieldError(_message.Message):
     __slots__ = ("pointer", "code", "message")

@@ -19,7 +19,7 @@ from orderhub_contracts.auth.v1 import auth_pb2_grpc
 
 from orderhub_auth import accounts, errors, metrics, model, queries
 from orderhub_auth.accounts import Accounts, Lock, NewUser, UserChange
-from orderhub_auth.issuing import Granted
+from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.model import Client, Session, User
 from orderhub_auth.recovery import Recovery
@@ -38,16 +38,16 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         self._jwks_max_age = int(jwks_max_age.total_seconds())
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.TokenPair:
-        made = self._uses.register(request.email, request.password, request.name, _client(request.client))
-        return self._pair(await _counted("register", made))
+        made = self._uses.register(request.email, request.password, request.name, seen_client(request.client))
+        return self._pair(await counted("register", made))
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.TokenPair:
-        granted = self._uses.login(request.email, request.password, _client(request.client))
-        return self._pair(await _counted("login", granted))
+        granted = self._uses.login(request.email, request.password, seen_client(request.client))
+        return self._pair(await counted("login", granted))
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.TokenPair:
-        granted = self._uses.refresh(request.refresh_token, _client(request.client))
-        return self._pair(await _counted("refresh", granted))
+        granted = self._uses.refresh(request.refresh_token, seen_client(request.client))
+        return self._pair(await counted("refresh", granted))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
         await self._uses.logout(request.refresh_token)
@@ -68,7 +68,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, context: Any) -> pb.RevokeSessionResponse:
         user_id, _ = own()
-        only = _uuid_or_none(request.id)
+        only = uuid_or_none(request.id)
         if only is None or not await self._uses.end_sessions(user_id, "revoked by its user", only=only):
             raise errors.SessionNotFound
         return pb.RevokeSessionResponse()
@@ -145,7 +145,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.User:
         current_call.get().caller.need("operator", "service")
-        id = _uuid_or_none(request.id)
+        id = uuid_or_none(request.id)
         user = await queries.user_by_id(self._uses.db, id) if id else None
         if user is None:
             raise errors.UserNotFound
@@ -153,7 +153,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> pb.User:
         current_call.get().caller.need("operator", "service")
-        id = _uuid_or_none(request.id)
+        id = uuid_or_none(request.id)
         if id is None:
             raise errors.UserNotFound
         return encoded(await self._uses.change_user(id, _change(request)))
@@ -162,24 +162,17 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
         return UUID(self._cursors.decode(scope, cursor)[0]) if cursor else None
 
     def _pair(self, granted: Granted) -> pb.TokenPair:
-        return pb.TokenPair(
-            access_token=granted.access_token,
-            refresh_token=granted.refresh_token,
-            token_type="Bearer",
-            expires_in=int(self._uses.issuing.issuer.lifetime.total_seconds()),
-            refresh_expires_in=int(self._uses.issuing.refresh_lifetime.total_seconds()),
-            user=encoded(granted.user),
-        )
+        return token_pair(granted, self._uses.issuing)
 
 
 def own() -> tuple[UUID, UUID | None]:
     """The caller's user and session; tokens of other issuers have no session here."""
     caller = current_call.get().caller
     caller.need(*model.ROLES)
-    return UUID(caller.user_id), _uuid_or_none(caller.session_id)
+    return UUID(caller.user_id), uuid_or_none(caller.session_id)
 
 
-def _uuid_or_none(text: str) -> UUID | None:
+def uuid_or_none(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
@@ -206,7 +199,7 @@ def _lock(until: str) -> Lock:
     return Lock(at)
 
 
-def _client(given: pb.Client) -> Client:
+def seen_client(given: pb.Client) -> Client:
     return model.told_client(given.address, given.user_agent)
 
 
@@ -218,7 +211,7 @@ def _session(session: Session, current: UUID | None) -> pb.Session:
     )  # fmt: skip
 
 
-async def _counted(grant: str, work: Awaitable[Granted]) -> Granted:
+async def counted(grant: str, work: Awaitable[Granted]) -> Granted:
     outcome = "granted"
     try:
         return await work
@@ -229,13 +222,24 @@ async def _counted(grant: str, work: Awaitable[Granted]) -> Granted:
         metrics.TOKENS.labels(grant, outcome).inc()
 
 
+def token_pair(granted: Granted, issuing: Issuing) -> pb.TokenPair:
+    return pb.TokenPair(
+        access_token=granted.access_token,
+        refresh_token=granted.refresh_token,
+        token_type="Bearer",
+        expires_in=int(issuing.issuer.lifetime.total_seconds()),
+        refresh_expires_in=int(issuing.refresh_lifetime.total_seconds()),
+        user=encoded(granted.user),
+    )
+
+
 def encoded(user: User) -> pb.User:
     return pb.User(
         id=str(user.id), email=user.email, roles=user.roles, email_verified=user.email_verified,
         vendor_id=str(user.vendor_id or ""), created_at=rfc3339(user.created_at), disabled=user.disabled,
         name=user.name, phone=user.phone, address=_address(user),
         updated_at=rfc3339(user.updated_at),
-        locked_until=rfc3339(user.locked_until) if user.locked_until else "",
+        locked_until=rfc3339(user.locked_until) if user.locked_until else "", mfa_enabled=user.mfa_enabled,
     )  # fmt: skip
 
 

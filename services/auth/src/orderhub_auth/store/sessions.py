@@ -98,6 +98,11 @@ async def revoke_sessions(
     return int((await tx.execute(REVOKE_SESSIONS, user_id, now, reason, only, but)).split()[-1])
 
 
+async def set_amr(tx: Transaction, id: UUID, user_id: UUID, amr: tuple[str, ...]) -> None:
+    """What its user has shown since it was opened."""
+    await tx.execute("update sessions set amr = $3 where id = $1 and user_id = $2", id, user_id, list(amr))
+
+
 async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
     """Delete sessions that ended before then, with their tokens; returns how many."""
     done = await tx.execute(

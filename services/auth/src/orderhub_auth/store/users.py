@@ -38,6 +38,7 @@ def user_from(row: Any) -> User:
         row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
         row["email_verified"], row["disabled"], row["created_at"], row["updated_at"], row["phone"],
         PostalAddress(**json.loads(row["address"] or "{}")), row["locked_until"],
+        row["mfa_enabled"],
     )  # fmt: skip
 
 
@@ -87,6 +88,12 @@ async def set_password_hash(tx: Transaction, user_id: UUID, hash: str, *, now: d
 
 async def set_verified(tx: Transaction, user_id: UUID, *, now: datetime) -> None:
     await tx.execute("update users set email_verified = true, updated_at = $2 where id = $1", user_id, now)
+
+
+async def set_mfa_enabled(tx: Transaction, user_id: UUID, enabled: bool, *, now: datetime) -> None:
+    await tx.execute(
+        "update users set mfa_enabled = $2, updated_at = $3 where id = $1", user_id, enabled, now
+    )
 
 
 async def load_user(tx: Transaction, user_id: UUID, *, to_change: bool = False) -> User:
