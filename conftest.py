@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,25 @@ def _literal(argument: Any) -> str:
         return "null"
     text = "{" + ",".join(map(str, argument)) + "}" if isinstance(argument, list) else str(argument)
     return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often Argon2 was computed in this process, by what for: `hash` or `verify`."""
+    import argon2
+
+    counted: Counter[str] = Counter()
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def count_and_do(*args: Any) -> Any:
+            counted[name] += 1
+            return real(*args)
+
+        return count_and_do
+
+    for name in ("hash", "verify"):
+        monkeypatch.setattr(argon2.PasswordHasher, name, counting(name, getattr(argon2.PasswordHasher, name)))
+    return counted
 
 
 BACKENDS = Path(__file__).parent / ".orderhub" / "backends" / "running.json"

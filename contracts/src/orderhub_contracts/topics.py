@@ -90,6 +90,7 @@ AUTH_EVENTS: Final = Topic(
         mfa.RecoveryCodeUsed,
         mfa.RecoveryCodesReplaced,
         mfa.SecondFactorGuessed,
+        events.RegistrationAttempted,
     ),
     "user_id",
     timedelta(days=30),

@@ -65,7 +65,8 @@ class Scene:
 
     async def login(self) -> None:
         user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests"}
-        pair = await self.api("POST", "/v1/auth/register", json=user)
+        await self.api("POST", "/v1/auth/register", json=user)
+        pair = await self.api("POST", "/v1/auth/login", json=user)
         self.texts |= {"ada@example.org": user["email"], "ohr_c2VjcmV0": pair.json()["refresh_token"]}
 
     async def session(self) -> None:

@@ -34,7 +34,7 @@ async def _hire(inside: Inside, url: str) -> str:
         email=email, password=password, roles=["courier"], name="Load Courier"
     )
     await inside.call("auth", inside.auth.CreateUser, request)
-    return await customers.token_for(url, "auth/login", {"email": email, "password": password})
+    return await customers.token_for(url, email, password)
 
 
 class Couriers:

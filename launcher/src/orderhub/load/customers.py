@@ -47,20 +47,27 @@ async def _limited(gate: asyncio.Semaphore, work: Callable[[], Awaitable[str]]) 
 
 async def _register(url: str) -> str:
     email = f"load-{secrets.token_hex(8)}@load.orderhub.example"
-    body = {"email": email, "password": secrets.token_urlsafe(15), "name": "Load Customer"}
-    return await token_for(url, "auth/register", body)
+    login = {"email": email, "password": secrets.token_urlsafe(15)}
+    await _asked(url, "auth/register", {**login, "name": "Load Customer"})
+    return await token_for(url, login["email"], login["password"])
 
 
-async def token_for(url: str, path: str, body: dict[str, str]) -> str:
-    """Register or log in, as slowly as the gateway's limits ask for."""
+async def token_for(url: str, email: str, password: str) -> str:
+    """Log in."""
+    reply = await _asked(url, "auth/login", {"email": email, "password": password})
+    return str(reply.json()["access_token"])
+
+
+async def _asked(url: str, path: str, body: dict[str, str]) -> wire.Reply:
+    """As slowly as the gateway's limits ask for."""
     connection = wire.Connection(url)
     data = wire.request("POST", path, url.removeprefix("http://"), body=msgspec.json.encode(body))
     until = time.monotonic() + PATIENCE_SECONDS
     try:
         while True:
             reply = await connection.send(data)
-            if reply.status in (200, 201):
-                return str(reply.json()["access_token"])
+            if reply.status in (200, 202):
+                return reply
             if reply.status not in (429, 503) or time.monotonic() > until:
                 raise Refused(f"{path}: the gateway answered {reply.status} {reply.code}")
             await asyncio.sleep(max(reply.retry_after, 0.2))

@@ -77,6 +77,10 @@ async def checked(db: Database, passwords: Passwords, new: NewUser, *, verified:
 async def add_user(tx: Transaction, user: User) -> None:
     """Raises EmailTaken."""
     await users.insert_user(tx, user)
+    announce(tx, user)
+
+
+def announce(tx: Transaction, user: User) -> None:
     event = UserRegistered(user_id=str(user.id), roles=user.roles)
     tx.send(Outgoing(event, str(user.id), actor=str(user.id)))
 
@@ -88,17 +92,6 @@ class Accounts:
     db: Database
     passwords: Passwords
     issuing: Issuing
-
-    async def register(self, email: str, password: str, name: str, client: Client) -> Granted:
-        """A customer, logged in at once."""
-        new = NewUser(email, password, ("customer",), name=name)
-        user = await checked(self.db, self.passwords, new, verified=False)
-
-        async def work(tx: Transaction) -> Granted:
-            await add_user(tx, user)
-            return await self.issuing.open_session(tx, user, client)
-
-        return await self.db.run(work)
 
     async def login(self, email: str, password: str, client: Client) -> Granted:
         """Raises WrongCredentials for an unknown address and for a wrong password alike, and MfaRequired for a right one

@@ -32,6 +32,7 @@ from orderhub_auth.mfa import PURPOSE, SecondFactors
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.recovery import Recovery
+from orderhub_auth.registration import Registration
 from orderhub_auth.rotation import Rotation
 from orderhub_auth.schedule import Times
 from orderhub_auth.sealing import Sealing
@@ -67,7 +68,10 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime, settings.refresh_grace)
             uses = Accounts(chassis.db, passwords, issuing)
             recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
-            servicer = AuthServicer(uses, recovery, chassis.cursors, keys.ring, settings.jwks_max_age)
+            registration = Registration(chassis.db, passwords, recovery)
+            servicer = AuthServicer(
+                uses, registration, recovery, chassis.cursors, keys.ring, settings.jwks_max_age
+            )
             await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
             factors = SecondFactors(chassis.db, passwords, _sealing(settings))
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db, factors))

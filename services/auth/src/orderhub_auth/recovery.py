@@ -46,11 +46,11 @@ class Recovery:
         normal = model.email_or_none(email)
         user = await queries.user_by_email(self.db, normal) if normal else None
         if user is not None:
-            await self.db.run(lambda tx: self._mail(tx, user.id, Purpose.PASSWORD_RESET))
+            await self.db.run(lambda tx: self.mail(tx, user.id, Purpose.PASSWORD_RESET))
 
     async def request_verification(self, user_id: UUID) -> None:
         """Raises UserNotFound."""
-        await self.db.run(lambda tx: self._mail(tx, user_id, Purpose.EMAIL_VERIFICATION))
+        await self.db.run(lambda tx: self.mail(tx, user_id, Purpose.EMAIL_VERIFICATION))
 
     async def reset(self, code: str, password: str) -> None:
         """Ends all sessions: whoever had the old password is out. Raises CodeRefused, UserDisabled, UserLocked, Invalid."""
@@ -91,7 +91,7 @@ class Recovery:
         await codes.spend_codes(tx, user.id, purpose, now=now)
         return user
 
-    async def _mail(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
+    async def mail(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
         """The user's row is locked first, so that two requests at once are one mail."""
         user, now = await users.load_user(tx, user_id, to_change=True), self.db.clock.now()
         needless = not model.can_come_in(user, now=now) or (

@@ -40,7 +40,8 @@ class Auth:
         return await self._peer.call(getattr(self._stub, method), request, call=Call(caller=caller))
 
     async def register(self, email: str = ADA) -> pb.TokenPair:
-        return await self("Register", pb.RegisterRequest(email=email, password=OLD, client=LAPTOP))
+        await self("Register", pb.RegisterRequest(email=email, password=OLD))
+        return await self.login(email, client=LAPTOP)
 
     async def login(self, email: str = ADA, password: str = OLD, client: pb.Client = PHONE) -> pb.TokenPair:
         return await self("Login", pb.LoginRequest(email=email, password=password, client=client))

@@ -73,7 +73,7 @@ class Settings(CommonSettings):
         5, gt=0, description="Logins, registrations and refreshes per second and address."
     )
     auth_burst_per_address: int = Field(
-        60, ge=1, description="Logins, registrations and refreshes at once, per address."
+        150, ge=1, description="Logins, registrations and refreshes at once, per address."
     )
     login_rate_per_account: float = Field(
         0.2, gt=0, description="Logins per second to one account from one address."

@@ -11,8 +11,9 @@ PASSWORD = "a password for tests"
 async def registered(api: Any, **headers: str | bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """The pair of tokens of a new customer, and the header that goes with it."""
     user = {"email": f"{uuid4().hex}@example.org", "password": PASSWORD}
-    answer = await api("POST", "/v1/auth/register", json=user, headers=headers)
-    assert answer.status_code == 201, answer.text
+    assert (await api("POST", "/v1/auth/register", json=user)).status_code == 202
+    answer = await api("POST", "/v1/auth/login", json=user, headers=headers)
+    assert answer.status_code == 200, answer.text
     return answer.json(), {"authorization": f"Bearer {answer.json()['access_token']}"}
 
 

@@ -37,7 +37,7 @@ class AuthServiceStub:
         self.Register = channel.unary_unary(
                 '/orderhub.auth.v1.AuthService/Register',
                 request_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterRequest.SerializeToString,
-                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.TokenPair.FromString,
+                response_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterResponse.FromString,
                 _registered_method=True)
         self.Login = channel.unary_unary(
                 '/orderhub.auth.v1.AuthService/Login',
@@ -130,7 +130,8 @@ class AuthServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Register(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes a customer and mails it a code for its address. An address that has a user is answered alike, and that user mailed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -252,7 +253,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'Register': grpc.unary_unary_rpc_method_handler(
                     servicer.Register,
                     request_deserializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterRequest.FromString,
-                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.TokenPair.SerializeToString,
+                    response_serializer=orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterResponse.SerializeToString,
             ),
             'Login': grpc.unary_unary_rpc_method_handler(
                     servicer.Login,
@@ -366,7 +367,7 @@ class AuthService:
             target,
             '/orderhub.auth.v1.AuthService/Register',
             orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterRequest.SerializeToString,
-            orderhub_dot_auth_dot_v1_dot_auth__pb2.TokenPair.FromString,
+            orderhub_dot_auth_dot_v1_dot_auth__pb2.RegisterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,23 +23,31 @@ from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.model import Client, Session, User
 from orderhub_auth.recovery import Recovery
+from orderhub_auth.registration import Registration
 
 REPLAYED = ("x-idempotency-replayed", "true")
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
     def __init__(
-        self, uses: Accounts, recovery: Recovery, cursors: Cursors, ring: KeyRing, jwks_max_age: timedelta
+        self,
+        uses: Accounts,
+        registration: Registration,
+        recovery: Recovery,
+        cursors: Cursors,
+        ring: KeyRing,
+        jwks_max_age: timedelta,
     ) -> None:
         self._uses = uses
+        self._registration = registration
         self._recovery = recovery
         self._cursors = cursors
         self._ring = ring
         self._jwks_max_age = int(jwks_max_age.total_seconds())
 
-    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.TokenPair:
-        made = self._uses.register(request.email, request.password, request.name, seen_client(request.client))
-        return self._pair(await counted("register", made))
+    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
+        await self._registration.register(request.email, request.password, request.name)
+        return pb.RegisterResponse()
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.TokenPair:
         granted = self._uses.login(request.email, request.password, seen_client(request.client))

@@ -17,6 +17,7 @@ INSERT_USER = """
 insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 """
+INSERT_NEW_USER = f"{INSERT_USER} on conflict (email) do nothing returning id"
 SET_USER = """
 update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, locked_until = null, updated_at = $6
 where email = $1 returning *
@@ -42,15 +43,39 @@ def user_from(row: Any) -> User:
     )  # fmt: skip
 
 
+def _columns(user: User) -> tuple[Any, ...]:
+    return (
+        user.id, user.email, user.name, user.password_hash, list(user.roles), user.vendor_id,
+        user.email_verified, user.disabled, user.created_at,
+    )  # fmt: skip
+
+
 async def insert_user(tx: Transaction, user: User) -> None:
     """Raises EmailTaken."""
     try:
-        await tx.execute(
-            INSERT_USER, user.id, user.email, user.name, user.password_hash, list(user.roles), user.vendor_id,
-            user.email_verified, user.disabled, user.created_at,
-        )  # fmt: skip
+        await tx.execute(INSERT_USER, *_columns(user))
     except asyncpg.UniqueViolationError as error:
         raise EmailTaken from error
+
+
+async def insert_new_user(tx: Transaction, user: User) -> bool:
+    """False where the address has a user; one that is just being made by somebody else is waited for."""
+    return await tx.fetchval(INSERT_NEW_USER, *_columns(user)) is not None
+
+
+async def load_warned(tx: Transaction, email: str) -> tuple[User, datetime | None]:
+    """The user of that address, to change, and when it was last told of an attempt to register with it.
+
+    Raises UserNotFound.
+    """
+    row = await tx.fetchrow("select * from users where email = $1 for no key update", email)
+    if row is None:
+        raise UserNotFound
+    return user_from(row), row["warned_at"]
+
+
+async def set_warned(tx: Transaction, user_id: UUID, at: datetime | None) -> None:
+    await tx.execute("update users set warned_at = $2 where id = $1", user_id, at)
 
 
 async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None:

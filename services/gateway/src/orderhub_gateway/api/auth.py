@@ -35,15 +35,16 @@ from orderhub_gateway.schemas.common import Page
 NO_STORE = (b"cache-control", b"no-store")
 
 
-@post("/auth/register", dto=JsonBody[Register], return_dto=None, operation_id="register", status_code=201)
-async def register(request: HttpRequest, data: JSONBody[Register]) -> Response[TokenPair]:
-    """Become a customer, logged in at once."""
+@post("/auth/register", dto=JsonBody[Register], return_dto=None, operation_id="register", status_code=202)
+async def register(request: HttpRequest, data: JSONBody[Register]) -> Response[None]:
+    """Become a customer, who may log in at once and gets a code for the address by mail.
+
+    The answer is the same where the address has a user already; that user is told by mail.
+    """
     auth = peers_of(request).auth
-    message = pb.RegisterRequest(
-        email=data.email, password=data.password, name=data.name, client=_client(request)
-    )
-    pair = await auth(auth.stub.Register, message)
-    return Json(convert.token_pair(pair), 201, [NO_STORE])
+    message = pb.RegisterRequest(email=data.email, password=data.password, name=data.name)
+    await auth(auth.stub.Register, message)
+    return Raw(202, b"", [])
 
 
 @post("/auth/login", dto=JsonBody[Login], return_dto=None, operation_id="login", status_code=200)
