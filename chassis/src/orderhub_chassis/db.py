@@ -71,6 +71,7 @@ class Transaction:
         self.execute: Callable[..., Awaitable[str]] = connection.execute
         self.executemany: Callable[..., Awaitable[None]] = connection.executemany
         self.writes = Writes()
+        self.hinted: set[str] = set()
 
     def write(self, statement: str, *arguments: Any) -> None:
         """An insert, update or delete that runs before the commit, in one statement with the others and the outbox.
@@ -89,6 +90,10 @@ class Transaction:
     def send(self, message: Outgoing) -> None:
         """Raises MessageTooLarge at once, while the caller can still name the culprit."""
         self._outgoing.add(message)
+
+    def hint(self, name: str) -> None:
+        """Wake who waits for this in the process, after the commit; a rolled-back transaction wakes nobody."""
+        self.hinted.add(name)
 
     def send_all(self, messages: Iterable[Outgoing]) -> None:
         for message in messages:
@@ -169,6 +174,8 @@ class Database:
                 raise
         if collector:
             self.hints.notify(f"outbox:{self.service}")
+        for name in tx.hinted:
+            self.hints.notify_here(name)
 
     async def _start(self, connection: Any) -> None:
         await connection.execute(self._begin)

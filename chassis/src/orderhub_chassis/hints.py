@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from orderhub_chassis import outages
+from orderhub_chassis import outages, tasks
 from orderhub_chassis.telemetry import log
 
 if TYPE_CHECKING:
@@ -88,13 +88,11 @@ class Hints:
         from redis.asyncio import Redis  # a quarter of a second, which processes without hints need not wait
 
         client = Redis.from_url(url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS)
-        tasks = [asyncio.create_task(self._send(client)), asyncio.create_task(self._receive(client))]
+        both = [asyncio.create_task(self._send(client)), asyncio.create_task(self._receive(client))]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await tasks.end(*both)
             await client.aclose()
 
     async def _send(self, client: Redis) -> None:

@@ -32,6 +32,7 @@ from orderhub_chassis import (
     outbox,
     starting,
     steady,
+    tasks,
 )
 from orderhub_chassis.bus import identity
 from orderhub_chassis.bus import postgres as postgres_bus
@@ -159,7 +160,7 @@ class Chassis:
     ) -> AsyncIterator[None]:
         """A background task: asked to stop and waited for at closing, or cancelled where it cannot be asked."""
         with structlog.contextvars.bound_contextvars(service=self.name):
-            task = asyncio.ensure_future(work())
+            task = asyncio.create_task(_awaited(work))
         task.add_done_callback(partial(tell_of_death, self.failed, self.name))
         try:
             yield
@@ -167,8 +168,11 @@ class Chassis:
             if stop is not None:
                 stop()
                 await asyncio.wait([task], timeout=self.settings.shutdown_grace.total_seconds())
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await tasks.end(task)
+
+
+async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
 
 
 def tell_of_death(failed: asyncio.Future[None], service: str, task: asyncio.Future[None]) -> None:

@@ -17,7 +17,7 @@ from orderhub_auth.errors import MfaRequired
 from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.model import Client, User
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.store import sessions, users
+from orderhub_auth.store import revocations, sessions, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,8 @@ class Accounts:
         return await self.db.run(lambda tx: sessions.revoke_sessions(tx, user_id, reason, now=now, only=only))
 
     async def change_user(self, user_id: UUID, change: UserChange) -> User:
-        """An operator's change. The sessions of who is disabled or locked end at once; other roles are in its next access token.
+        """An operator's change. The sessions of who is disabled or locked end at once. Access tokens that say other roles do,
+        too; a refresh gives one that says the new ones.
 
         Raises UserNotFound, LastOperator, and Invalid that names the field.
         """
@@ -156,6 +157,8 @@ class Accounts:
             if not model.can_come_in(user, now=now):
                 reason = "user disabled" if user.disabled else "user locked"
                 await sessions.revoke_sessions(tx, user_id, reason, now=now)
+            if model.loses_tokens(before, user, now=now):
+                await revocations.revoke_user(tx, user_id, now=now)
             return user
 
         return await self.db.run(work)

@@ -20,7 +20,7 @@ from orderhub_contracts.auth.v1 import (
     profile_pb2_grpc,
 )
 
-from orderhub_auth import metrics, rotation
+from orderhub_auth import metrics, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
 from orderhub_auth.api.mfa import MfaServicer
@@ -38,7 +38,7 @@ from orderhub_auth.schedule import Times
 from orderhub_auth.sealing import Sealing
 from orderhub_auth.settings import Settings
 from orderhub_auth.step_up import StepUp
-from orderhub_auth.store import codes, second_factors, sessions
+from orderhub_auth.store import codes, revocations, second_factors, sessions
 from orderhub_auth.tokens import Issuer
 
 SERVICES = [
@@ -75,6 +75,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
             factors = SecondFactors(chassis.db, passwords, _sealing(settings))
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db, factors))
+            await _publish(chassis, settings)
             profiles = ProfileServicer(chassis.db)
             mfa = MfaServicer(factors, StepUp(chassis.db, issuing, factors))
             registrations: list[Register] = [
@@ -85,6 +86,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
             yield Service(chassis, port)
+
+
+async def _publish(chassis: Chassis, settings: Settings) -> None:
+    redis_url = settings.redis_url.get_secret_value()
+    taking = await chassis.enter(publisher.opened(chassis.db, redis_url, settings.public_url))
+    await chassis.every(publisher.EVERY, "revocations", taking.work, wake=revocations.HINT)
 
 
 def _lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
@@ -136,8 +143,11 @@ async def _prune(db: Database, factors: SecondFactors) -> bool:
     now = db.clock.now()
     pruned = await db.run(lambda tx: sessions.prune_sessions(tx, before=now))
     metrics.SESSIONS_PRUNED.inc(pruned)
+    over = await db.run(lambda tx: revocations.prune_revocations(tx, before=now))
+    metrics.REVOCATIONS_PRUNED.inc(over)
     done = [
         pruned,
+        over,
         await db.run(lambda tx: codes.prune_codes(tx, before=now)),
         await db.run(lambda tx: second_factors.prune_steps(tx, before=now)),
         await factors.seal_again(),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 REGISTRATIONS = Counter(
     "orderhub_auth_registrations_total", "Registrations by whether the address was new.", ("address",)
 )
 SESSIONS_PRUNED = Counter("orderhub_auth_sessions_pruned_total", "Ended sessions that were deleted.")
+REVOCATIONS = Counter(
+    "orderhub_auth_revocations_sent_total", "Revocations that were written to Redis.", ("kind",)
+)
+REVOCATIONS_AGE = Gauge(
+    "orderhub_auth_revocation_age_seconds", "Age of the oldest revocation that Redis does not have yet."
+)
+REVOCATIONS_PRUNED = Counter(
+    "orderhub_auth_revocations_pruned_total", "Revocations that were deleted, as nothing alive is about them."
+)
 TOKENS = Counter(
     "orderhub_auth_token_requests_total", "Logins and refreshes by how they ended.", ("grant", "outcome")
 )

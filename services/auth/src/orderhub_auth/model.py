@@ -78,6 +78,8 @@ class User:
     address: PostalAddress = NOWHERE
     locked_until: datetime | None = None
     mfa_enabled: bool = False
+    # Rises when all access tokens are to end; a token says which it is of.
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,12 @@ def can_come_in(user: User, *, now: datetime) -> bool:
 def is_operator(user: User, *, now: datetime) -> bool:
     """Who can administer others just now."""
     return "operator" in user.roles and can_come_in(user, now=now)
+
+
+def loses_tokens(before: User, after: User, *, now: datetime) -> bool:
+    """Whether its access tokens say more than the user may do now."""
+    moved = (after.roles, after.vendor_id) != (before.roles, before.vendor_id)
+    return moved or not can_come_in(after, now=now)
 
 
 def checked_lock(until: datetime, *, now: datetime) -> datetime:

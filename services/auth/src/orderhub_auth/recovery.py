@@ -23,7 +23,7 @@ from orderhub_contracts.events.v1.events_pb2 import (
 from orderhub_auth import errors, model, queries, tokens
 from orderhub_auth.model import Code, Purpose, User
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.store import codes, sessions, users
+from orderhub_auth.store import codes, revocations, sessions, users
 
 BETWEEN: Final = timedelta(minutes=1)
 """Between two mails of a kind to one address."""
@@ -64,6 +64,7 @@ class Recovery:
             now, spent = self.db.clock.now(), await self._spend(tx, code, Purpose.PASSWORD_RESET)
             await users.set_password_hash(tx, spent.id, hash, now=now)
             await sessions.revoke_sessions(tx, spent.id, "password reset", now=now)
+            await revocations.revoke_user(tx, spent.id, now=now)
             tx.send(Outgoing(PasswordChanged(user_id=str(spent.id)), str(spent.id), actor=str(spent.id)))
 
         await self.db.run(work)

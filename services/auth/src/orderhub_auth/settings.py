@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Self
 
 from orderhub_chassis.settings import PREFIX, ServiceSettings
+from orderhub_contracts.revocations import LONGEST_ACCESS
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -30,7 +31,9 @@ class Settings(ServiceSettings):
         " changed (docs/operations.md).",
     )
     audience: str = Field("orderhub-api", description="Audience of the access tokens.")
-    access_lifetime: timedelta = Field(timedelta(minutes=15), description="Life of an access token.")
+    access_lifetime: timedelta = Field(
+        LONGEST_ACCESS, gt=timedelta(0), le=LONGEST_ACCESS, description="Life of an access token."
+    )
     refresh_lifetime: timedelta = Field(
         timedelta(days=30), description="Life of a session after its last refresh."
     )

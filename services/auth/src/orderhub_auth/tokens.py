@@ -48,6 +48,7 @@ class Issuer:
             "roles": list(user.roles) if API in use.scopes else [],
             "vendor_id": str(user.vendor_id or "") if API in use.scopes else "",
             "email_verified": user.email_verified,
+            "epoch": user.epoch,
             "amr": list(how.amr),
             "auth_time": int(how.at.timestamp()),
         }

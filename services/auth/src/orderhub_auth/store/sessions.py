@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from orderhub_chassis.db import Transaction
+from orderhub_contracts.revocations import Kind
 
 from orderhub_auth.model import Authentication, Client, Presented, Use
+from orderhub_auth.store import revocations
 
 LOAD_PRESENTED = """
 select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at,
@@ -26,9 +28,13 @@ insert into sessions (
 SEE_SESSION = """
 update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
 """
+REVOKE_SESSION = """
+update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null returning id
+"""
 REVOKE_SESSIONS = """
 update sessions set revoked_at = $2, revoked_reason = $3
 where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is null or id = $4) and id is distinct from $5
+returning id
 """
 
 
@@ -79,10 +85,9 @@ async def spend(
 
 
 async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetime) -> None:
-    await tx.execute(
-        "update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null",
-        id, now, reason,
-    )  # fmt: skip
+    """With its access tokens. One that has ended before stays as it is."""
+    ended = await tx.fetch(REVOKE_SESSION, id, now, reason)
+    await revocations.revoke(tx, Kind.SESSION, *(row["id"] for row in ended), now=now)
 
 
 async def revoke_sessions(
@@ -94,8 +99,10 @@ async def revoke_sessions(
     only: UUID | None = None,
     but: UUID | None = None,
 ) -> int:
-    """End the live sessions of a user, one of them, or all but one; returns how many."""
-    return int((await tx.execute(REVOKE_SESSIONS, user_id, now, reason, only, but)).split()[-1])
+    """End the live sessions of a user, one of them, or all but one, with their access tokens; returns how many."""
+    ended = await tx.fetch(REVOKE_SESSIONS, user_id, now, reason, only, but)
+    await revocations.revoke(tx, Kind.SESSION, *(row["id"] for row in ended), now=now)
+    return len(ended)
 
 
 async def set_amr(tx: Transaction, id: UUID, user_id: UUID, amr: tuple[str, ...]) -> None:

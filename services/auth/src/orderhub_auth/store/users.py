@@ -11,7 +11,8 @@ import asyncpg
 from orderhub_chassis.db import Transaction
 
 from orderhub_auth.errors import EmailTaken, UserNotFound
-from orderhub_auth.model import PostalAddress, User
+from orderhub_auth.model import PostalAddress, User, loses_tokens
+from orderhub_auth.store import revocations
 
 INSERT_USER = """
 insert into users (id, email, name, password_hash, roles, vendor_id, email_verified, disabled, created_at, updated_at)
@@ -22,6 +23,7 @@ SET_USER = """
 update users set password_hash = $2, roles = $3, vendor_id = $4, name = $5, disabled = false, locked_until = null, updated_at = $6
 where email = $1 returning *
 """
+BY_EMAIL = "select * from users where email = $1 for no key update"
 SAVE_USER = """
 update users set name = $2, roles = $3, vendor_id = $4, disabled = $5, locked_until = $6, updated_at = $7
 where id = $1
@@ -39,7 +41,7 @@ def user_from(row: Any) -> User:
         row["id"], row["email"], row["name"], row["password_hash"], tuple(row["roles"]), row["vendor_id"],
         row["email_verified"], row["disabled"], row["created_at"], row["updated_at"], row["phone"],
         PostalAddress(**json.loads(row["address"] or "{}")), row["locked_until"],
-        row["mfa_enabled"],
+        row["mfa_enabled"], row["epoch"],
     )  # fmt: skip
 
 
@@ -80,10 +82,15 @@ async def set_warned(tx: Transaction, user_id: UUID, at: datetime | None) -> Non
 
 async def set_user(tx: Transaction, user: User, *, now: datetime) -> User | None:
     """Give the user of that address this password, these roles and this vendor; None where there is none."""
+    before = await tx.fetchrow(BY_EMAIL, user.email)
+    if before is None:
+        return None
     row = await tx.fetchrow(
         SET_USER, user.email, user.password_hash, list(user.roles), user.vendor_id, user.name, now
     )
-    return user_from(row) if row else None
+    if loses_tokens(user_from(before), after := user_from(row), now=now):
+        await revocations.revoke_user(tx, after.id, now=now)
+    return after
 
 
 async def save_user(tx: Transaction, user: User) -> None:
