@@ -304,3 +304,19 @@ async def test_a_bug_in_a_statement_is_no_outage(db, bug):
 async def test_an_argument_of_the_wrong_type_is_no_outage(db):
     with pytest.raises(asyncpg.DataError):
         await db.fetch("select $1::int", "seven")
+
+
+async def test_who_waits_for_a_hint_is_woken_after_the_commit_and_not_without_one(db: Database) -> None:
+    woken = db.hints.subscribe("something")
+
+    async def undone(tx: Transaction) -> None:
+        tx.hint("something")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await db.run(undone)
+    assert not woken.is_set()
+    async with db.transaction() as tx:
+        tx.hint("something")
+        assert not woken.is_set()
+    assert woken.is_set()

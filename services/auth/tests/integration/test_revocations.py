@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -59,7 +60,8 @@ class Auth:
         return await self.peer.call(getattr(self.stub, method), request, call=Call(caller=caller))
 
     async def register(self) -> pb.TokenPair:
-        return await self("Register", email=ADA, password=OLD)
+        await self("Register", email=ADA, password=OLD)
+        return await self.login()
 
     async def login(self, password: str = OLD) -> pb.TokenPair:
         return await self("Login", email=ADA, password=password)
@@ -83,8 +85,6 @@ async def open_auth(
     settings: Settings, cache: embedded.Redis
 ) -> AsyncIterator[Callable[..., Awaitable[Auth]]]:
     """`await open_auth()`: one more auth on the same database and the same Redis."""
-    from contextlib import AsyncExitStack
-
     async with AsyncExitStack() as stack:
         clock, url = ManualClock(), cache.url()
         given = settings.model_copy(update={"redis_url": type(settings.redis_url)(url)})
