@@ -9,7 +9,7 @@ from collections import defaultdict
 import asyncpg
 import pytest
 from orderhub_chassis import metrics
-from orderhub_chassis.db import ATTEMPTS, Database
+from orderhub_chassis.db import ATTEMPTS, Database, Transaction
 from orderhub_chassis.errors import Unavailable
 from orderhub_chassis.messages import (
     BATCH_BYTES,
