@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pyotp
 from orderhub_gateway.examples import Example, things
 
 Stage = Callable[["Scene"], Awaitable[None]]
@@ -88,11 +90,61 @@ class Scene:
         made = await self.api("POST", "/v1/admin/users", json=user, headers=await self.api.as_("operator"))
         self.ids[things.COURIER] = made.json()["id"]
 
+    async def enrolling(self) -> None:
+        """The courier has a secret in its app, and the code that confirms it."""
+        courier = await self.api.as_("courier")
+        await self.api(
+            "DELETE",
+            f"/v1/admin/users/{self.api.users['courier']['id']}/mfa",
+            headers=await self.api.as_("operator"),
+        )
+        self.texts["492039"] = (await self._app(courier)).now()
+
+    async def enrolled(self) -> None:
+        """The courier has a second factor, and the next code of it."""
+        await self.enrolling()
+        courier = await self.api.as_("courier")
+        app = await self._confirmed(courier, await self._app(courier))
+        self.texts["492039"] = next_code(app)
+
+    async def second_step(self) -> None:
+        """Somebody has shown its password, and has the code that is asked for then."""
+        await self.login()
+        user = {"email": f"{uuid4().hex}@example.org", "password": "a password for tests"}
+        made = {**user, "roles": ["customer"]}
+        await self.api("POST", "/v1/admin/users", json=made, headers=await self.api.as_("operator"))
+        pair = await self.api("POST", "/v1/auth/login", json=user)
+        mine = {"authorization": f"Bearer {pair.json()['access_token']}"}
+        app = await self._confirmed(mine, await self._app(mine))
+        asked = await self.api("POST", "/v1/auth/login", json=user)
+        self.texts |= {
+            "grace@example.org": user["email"],
+            "ohm_c2VjcmV0": asked.json()["mfa_token"],
+            "492039": next_code(app),
+        }
+
+    async def _app(self, who: dict[str, str]) -> pyotp.TOTP:
+        body = {"current_password": "a password for tests"}
+        made = await self.api("POST", "/v1/auth/mfa/totp/enroll", json=body, headers=who)
+        assert made.status_code == 200, made.text
+        return pyotp.TOTP(made.json()["secret"])
+
+    async def _confirmed(self, who: dict[str, str], app: pyotp.TOTP) -> pyotp.TOTP:
+        body = {"code": app.now()}
+        answer = await self.api("POST", "/v1/auth/mfa/totp/confirm", json=body, headers=who)
+        assert answer.status_code == 200, answer.text
+        return app
+
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
         for shown, real in (self.ids | self.texts).items():
             text = text.replace(shown, real)
         return json.loads(text)
+
+
+def next_code(app: pyotp.TOTP) -> str:
+    """The one after that of now, which is good already: one time step has one code, and it was used."""
+    return app.at(datetime.now(UTC), counter_offset=1)
 
 
 async def taken(scene: Scene) -> None:
@@ -115,7 +167,9 @@ async def some_product(scene: Scene) -> None:
 
 STAGES: dict[str, Stage] = {
     "revokeSession": Scene.session, "getUser": Scene.user, "updateUser": Scene.user,
-    "login": Scene.login, "refresh": Scene.login, "logout": Scene.login,
+    "login": Scene.second_step, "verifySecondFactor": Scene.second_step, "confirmTotp": Scene.enrolling,
+    "disableTotp": Scene.enrolled, "renewRecoveryCodes": Scene.enrolled, "switchOffMfa": Scene.user,
+    "refresh": Scene.login, "logout": Scene.login,
     **dict.fromkeys(
         ("listProducts", "getProduct", "updateProduct", "archiveProduct", "changeStock", "placeOrder"), some_product
     ),

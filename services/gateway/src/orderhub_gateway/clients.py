@@ -13,6 +13,7 @@ from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
+from orderhub_contracts.auth.v1.mfa_pb2_grpc import MfaServiceStub
 from orderhub_contracts.auth.v1.profile_pb2_grpc import ProfileServiceStub
 from orderhub_contracts.delivery.v1.delivery_pb2_grpc import DeliveryServiceStub
 from orderhub_contracts.events.v1.dead_letters_pb2_grpc import DeadLetterServiceStub
@@ -54,6 +55,7 @@ class Peers:
 
     auth: Service
     profiles: Service
+    mfa: Service
     inventory: Service
     orders: Service
     payments: Service
@@ -96,6 +98,7 @@ async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> Asy
         yield Peers(
             auth=auth,
             profiles=replace(auth, stub=ProfileServiceStub(auth.upstream.peer.channel)),
+            mfa=replace(auth, stub=MfaServiceStub(auth.upstream.peer.channel)),
             inventory=await service("inventory", InventoryServiceStub),
             orders=orders,
             payments=await service("payments", PaymentsServiceStub),

@@ -57,7 +57,7 @@ TOKENLESS: Final = frozenset(
     AUTH + name
     for name in (
         "login", "register", "refresh", "logout", "password/reset/request", "password/reset/confirm",
-        "email/verify/confirm",
+        "email/verify/confirm", "mfa/verify",
     )
 )  # fmt: skip
 """Routes that never look at a token: an expired one must not keep anybody from logging in."""

@@ -17,7 +17,7 @@ from orderhub_chassis.problems import Problem
 
 from orderhub_gateway.examples import EXAMPLES, Example
 from orderhub_gateway.policy import ANYBODY, ROLES, Policy
-from orderhub_gateway.schemas import auth, catalogue, common, deliveries, operator, orders, payments
+from orderhub_gateway.schemas import auth, catalogue, common, deliveries, mfa, operator, orders, payments
 
 REFERENCE: Final = "#/components/schemas/"
 PAGE: Final = re.compile(r"Page_[\w.]*\.(\w+)_")
@@ -36,6 +36,12 @@ KEYLESS: Final = frozenset(
         "requestEmailVerification",
         "confirmEmailVerification",
         "updateMe",
+        "verifySecondFactor",
+        "enrollTotp",
+        "confirmTotp",
+        "disableTotp",
+        "renewRecoveryCodes",
+        "switchOffMfa",
         "updateUser",
         "quoteDelivery",
         "importProducts",
@@ -43,6 +49,10 @@ KEYLESS: Final = frozenset(
         "receiveStripeWebhook",
     }
 )
+PROBLEMS: Final = {
+    ("login", 401): {"anyOf": [{"$ref": REFERENCE + "MfaRequired"}, {"$ref": REFERENCE + "Problem"}]},
+}
+"""Problems with members of their own, by operation and status."""
 CONDITIONAL: Final = frozenset({"updateVendor", "updateProduct", "archiveProduct", "changeStock"})
 WAITING: Final = frozenset({"placeOrder", "cancelOrder"})
 TITLE: Final = {
@@ -125,7 +135,7 @@ def _words(app: Litestar, name: str) -> str:
 
 def _schemas() -> dict[str, Any]:
     """All structs of the schemas package, and the pages of what is listed."""
-    modules = (auth, catalogue, common, deliveries, operator, orders, payments)
+    modules = (auth, catalogue, common, deliveries, mfa, operator, orders, payments)
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
     listed = [
         auth.UserEntry,
@@ -237,7 +247,7 @@ def _show_examples(operation: dict[str, Any], examples: tuple[Example, ...]) -> 
 def _contents(operation: dict[str, Any], status: int) -> Iterator[dict[str, Any]]:
     """Where an answer of that status is described; problems get an entry of their own."""
     if str(status) not in operation["responses"]:
-        schema = {"$ref": REFERENCE + "Problem"}
+        schema = PROBLEMS.get((operation["operationId"], status), {"$ref": REFERENCE + "Problem"})
         operation["responses"][str(status)] = {
             "description": "A problem (RFC 9457).",
             "content": {"application/problem+json": {"schema": schema}},

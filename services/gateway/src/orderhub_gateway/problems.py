@@ -36,6 +36,8 @@ def answer(failure: Failure) -> Raw:
         headers.append((b"retry-after", str(failure.retry_after).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="orderhub"'))
+    if failure.members:  # what the client goes on with is for the client alone
+        headers.append((b"cache-control", b"no-store"))
     if status == 405:
         headers.append((b"allow", METHODS))
     detail = failure.detail

@@ -13,7 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
 from orderhub_gateway import problems
-from orderhub_gateway.api import admin, auth, catalogue, deliveries, orders, payments, system
+from orderhub_gateway.api import admin, auth, catalogue, deliveries, mfa, orders, payments, system
 from orderhub_gateway.bodies import BodyRequest
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.clients import Peers
@@ -29,6 +29,7 @@ Operation = tuple[str, str]
 """The template of a path, and a method."""
 API_ROUTES = [
     *auth.ROUTES,
+    *mfa.ROUTES,
     *catalogue.ROUTES,
     *orders.ROUTES,
     *payments.ROUTES,

@@ -81,7 +81,7 @@ def outcome(answer: Any, example: Example, listed: set[str]) -> str:
     if answer.status_code == 404 and not as_shown:
         return HIDDEN
     odd = answer.status_code in (401, 403) or answer.status_code >= 500
-    if odd and not as_shown and code != "auth.refresh_refused":
+    if odd and not as_shown and code not in ("auth.refresh_refused", "auth.mfa_token_refused"):
         return f"{answer.status_code} {code}"
     if (
         answer.status_code == 200

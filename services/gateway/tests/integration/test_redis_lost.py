@@ -18,7 +18,9 @@ from orderhub_gateway.limits import PAUSE_SECONDS
 OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 REFUSED = re.compile(r"^\| `([A-Z]+) (/api/v1/\S+)` \| 503 \|", re.MULTILINE)
 BODIES = {
-    "/api/v1/auth/password/change": {"current_password": "a guess", "new_password": "another long password"}
+    "/api/v1/auth/password/change": {"current_password": "a guess", "new_password": "another long password"},
+    "/api/v1/auth/mfa/totp/disable": {"code": "000000"},
+    "/api/v1/auth/mfa/recovery-codes": {"code": "000000"},
 }
 """Where the limit is on what the body is about, and so comes after it."""
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -14,6 +14,8 @@ TABLE = {
     "listSessions": "cvdo", "revokeSession": "cvdo", "changePassword": "cvdo",
     "requestPasswordReset": ALL, "confirmPasswordReset": ALL, "requestEmailVerification": "cvdo",
     "confirmEmailVerification": ALL,
+    "verifySecondFactor": ALL, "enrollTotp": "cvdo", "confirmTotp": "cvdo", "disableTotp": "cvdo",
+    "renewRecoveryCodes": "cvdo", "countRecoveryCodes": "cvdo", "switchOffMfa": "o",
     "getVendor": ALL, "updateVendor": "v",
     "listProducts": ALL, "getProduct": ALL, "createProduct": "vo", "updateProduct": "vo", "archiveProduct": "vo",
     "importProducts": "vo", "changeStock": "vo", "listAnimals": ALL, "addAnimal": "vo", "releaseAnimal": "vo",

@@ -49,10 +49,14 @@ async def register(request: HttpRequest, data: JSONBody[Register]) -> Response[N
 
 @post("/auth/login", dto=JsonBody[Login], return_dto=None, operation_id="login", status_code=200)
 async def login(request: HttpRequest, data: JSONBody[Login]) -> Response[TokenPair]:
-    """Get an access and a refresh token for an e-mail address and its password."""
-    await _limit_account(request, data.email)
+    """Get an access and a refresh token for an e-mail address and its password.
+
+    A user with a second factor gets 401 `auth.mfa_required` for the right password: its `mfa_token` goes to
+    `auth/mfa/verify` with a code.
+    """
+    await limit_account(request, data.email)
     auth = peers_of(request).auth
-    message = pb.LoginRequest(email=data.email, password=data.password, client=_client(request))
+    message = pb.LoginRequest(email=data.email, password=data.password, client=client_of(request))
     pair = await auth(auth.stub.Login, message)
     return Json(convert.token_pair(pair), 200, [NO_STORE])
 
@@ -61,7 +65,7 @@ async def login(request: HttpRequest, data: JSONBody[Login]) -> Response[TokenPa
 async def refresh(request: HttpRequest, data: JSONBody[Refresh]) -> Response[TokenPair]:
     """Exchange the refresh token; the one given is spent."""
     auth = peers_of(request).auth
-    message = pb.RefreshRequest(refresh_token=data.refresh_token, client=_client(request))
+    message = pb.RefreshRequest(refresh_token=data.refresh_token, client=client_of(request))
     pair = await auth(auth.stub.Refresh, message)
     return Json(convert.token_pair(pair), 200, [NO_STORE])
 
@@ -106,7 +110,7 @@ async def revoke_session(request: HttpRequest, session_id: FromPath[UUID]) -> Re
 )  # fmt: skip
 async def change_password(request: HttpRequest, data: JSONBody[ChangePassword]) -> Response[None]:
     """Change the password by the one there is. All other sessions of the user end."""
-    await _limit_account(request, context_of(request).call.caller.user_id)
+    await limit_account(request, context_of(request).call.caller.user_id)
     auth = peers_of(request).auth
     message = pb.ChangePasswordRequest(current_password=data.current_password, new_password=data.new_password)
     await auth(auth.stub.ChangePassword, message)
@@ -178,12 +182,12 @@ def token_of(request: HttpRequest) -> bytes:
     return bearer(dict(request.scope["headers"])[b"authorization"])
 
 
-def _client(request: HttpRequest) -> pb.Client:
+def client_of(request: HttpRequest) -> pb.Client:
     agent = dict(request.scope["headers"]).get(b"user-agent", b"")
     return pb.Client(address=context_of(request).address, user_agent=agent.decode("latin-1"))
 
 
-async def _limit_account(request: HttpRequest, account: str) -> None:
+async def limit_account(request: HttpRequest, account: str) -> None:
     """Guessing one account's password is slow from each address, and locks nobody out elsewhere."""
     parts = parts_of(request)
     account = hashlib.sha256(account.strip().lower().encode()).hexdigest()[:32]

@@ -40,6 +40,7 @@ def me(message: auth_pb2.User) -> Me:
         phone=message.phone or None,
         address=address if message.address.ListFields() else None,
         updated_at=message.updated_at or None,
+        mfa_enabled=message.mfa_enabled,
     )
 
 
@@ -78,6 +79,7 @@ def user_entry(message: auth_pb2.User) -> UserEntry:
         vendor_id=message.vendor_id or None,
         disabled=message.disabled,
         locked_until=message.locked_until or None,
+        mfa_enabled=message.mfa_enabled,
         created_at=message.created_at,
     )
 

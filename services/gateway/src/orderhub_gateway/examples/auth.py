@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from orderhub_gateway.examples.mfa import MFA_REQUIRED
 from orderhub_gateway.examples.things import (
     A_ME,
     A_SESSION,
@@ -46,6 +47,7 @@ AUTH: Final[dict[str, tuple[Example, ...]]] = {
             ),
             {"email": "nobody@example.org", "password": "a wrong password"},
         ),
+        MFA_REQUIRED,
     ),
     "refresh": (
         Example("refresh", "Exchange the token", "anybody", 200, TOKENS, {"refresh_token": "ohr_c2VjcmV0"}),

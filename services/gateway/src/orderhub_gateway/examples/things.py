@@ -70,10 +70,16 @@ A_PERSON: Final = {
 }  # fmt: skip
 A_USER: Final = {**A_PERSON, "issuer": None}
 A_ME: Final = {
-    **A_USER, "phone": "+49301234567", "updated_at": AT,
+    **A_USER, "phone": "+49301234567", "updated_at": AT, "mfa_enabled": False,
     "address": {"street_address": "Invalidenstr. 1", "locality": "Berlin", "postal_code": "10115", "country": "DE"},
 }  # fmt: skip
-A_USER_ENTRY: Final = {**A_PERSON, "disabled": False, "locked_until": None, "created_at": AT}
+A_USER_ENTRY: Final = {
+    **A_PERSON,
+    "disabled": False,
+    "locked_until": None,
+    "mfa_enabled": False,
+    "created_at": AT,
+}
 A_SESSION: Final = {
     "id": SESSION, "address": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "created_at": AT,
     "last_seen_at": AT, "expires_at": "2026-06-03T09:30:00.000000Z", "current": True,

@@ -95,6 +95,7 @@ class UserEntry(msgspec.Struct, kw_only=True):
     vendor_id: str | None
     disabled: bool
     locked_until: str | None
+    mfa_enabled: bool
     created_at: str
 
 
@@ -115,6 +116,7 @@ class Me(User, kw_only=True):
     phone: str | None = None
     address: PostalAddress | None = None
     updated_at: str | None = None
+    mfa_enabled: bool = False
 
 
 class PostalAddressInput(Input):
