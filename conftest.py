@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -89,9 +90,9 @@ async def _template(packages: tuple[str, ...]) -> str:
     return name
 
 
-@pytest.fixture
-async def make_database() -> AsyncIterator[MakeDatabase]:
-    """`await make_database("orderhub_chassis", "orderhub_orders")`: the URL of a fresh migrated database."""
+@asynccontextmanager
+async def databases() -> AsyncIterator[MakeDatabase]:
+    """`await make("orderhub_chassis", "orderhub_orders")`: the URL of a fresh migrated database, dropped at the end."""
     made: list[str] = []
 
     async def make(*packages: str) -> str:
@@ -112,12 +113,24 @@ async def make_database() -> AsyncIterator[MakeDatabase]:
 
 
 @pytest.fixture
+async def make_database() -> AsyncIterator[MakeDatabase]:
+    async with databases() as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def open_databases() -> Callable[[], AbstractAsyncContextManager[MakeDatabase]]:
+    """For what lives longer than one test: `async with open_databases() as make_database`."""
+    return databases
+
+
+@pytest.fixture
 async def bus_url(make_database: MakeDatabase) -> str:
     """A fresh embedded bus."""
     return await make_database(postgres_bus.PACKAGE)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def redis_url() -> str:
     return os.environ[REDIS]
 
