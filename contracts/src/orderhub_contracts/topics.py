@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from orderhub_contracts.delivery.v1 import commands_pb2 as delivery
 from orderhub_contracts.events.v1 import events_pb2 as events
+from orderhub_contracts.events.v1 import keys_pb2 as keys
 from orderhub_contracts.events.v1 import mfa_pb2 as mfa
 from orderhub_contracts.events.v1 import records_pb2 as records
 from orderhub_contracts.inventory.v1 import commands_pb2 as inventory
@@ -91,6 +92,7 @@ AUTH_EVENTS: Final = Topic(
         mfa.RecoveryCodesReplaced,
         mfa.SecondFactorGuessed,
         events.RegistrationAttempted,
+        keys.SigningKeyRotated,
     ),
     "user_id",
     timedelta(days=30),

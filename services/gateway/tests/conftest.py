@@ -71,7 +71,14 @@ async def open_gate(eventually: Any) -> AsyncIterator[Callable[..., Awaitable[Ga
         async def open_one(*issuers: dict[str, Any], own: Any = None, fetched: bool = True) -> Gate:
             clock, readiness = ManualClock(), GatedReadiness(None)
             settings: Any = type(
-                "Given", (), {"public_url": OWN, "audience": "orderhub-api", "oidc_issuers": parsed(issuers)}
+                "Given",
+                (),
+                {
+                    "public_url": OWN,
+                    "audience": "orderhub-api",
+                    "oidc_issuers": parsed(issuers),
+                    "own_keys_refresh": timedelta(seconds=10),
+                },
             )
 
             async def nobody() -> str:

@@ -14,6 +14,8 @@ from orderhub_chassis.settings import SettingsError
 from orderhub_contracts.auth.v1 import (
     auth_pb2,
     auth_pb2_grpc,
+    keys_pb2,
+    keys_pb2_grpc,
     mfa_pb2,
     mfa_pb2_grpc,
     profile_pb2,
@@ -23,6 +25,7 @@ from orderhub_contracts.auth.v1 import (
 from orderhub_auth import metrics, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.api.keys import KeyServicer
 from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.issuing import Issuing
@@ -43,6 +46,7 @@ from orderhub_auth.tokens import Issuer
 
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"].full_name,
+    keys_pb2.DESCRIPTOR.services_by_name["KeyService"].full_name,
     profile_pb2.DESCRIPTOR.services_by_name["ProfileService"].full_name,
     mfa_pb2.DESCRIPTOR.services_by_name["MfaService"].full_name,
 ]
@@ -55,6 +59,7 @@ class Service:
 
     chassis: Chassis
     grpc_port: int
+    keys: Rotation
 
 
 @asynccontextmanager
@@ -78,14 +83,16 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             await _publish(chassis, settings)
             profiles = ProfileServicer(chassis.db)
             mfa = MfaServicer(factors, StepUp(chassis.db, issuing, factors))
+            operated = KeyServicer(keys)
             registrations: list[Register] = [
                 lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server),
+                lambda server: keys_pb2_grpc.add_KeyServiceServicer_to_server(operated, server),
                 lambda server: profile_pb2_grpc.add_ProfileServiceServicer_to_server(profiles, server),
                 lambda server: mfa_pb2_grpc.add_MfaServiceServicer_to_server(mfa, server),
             ]
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
-            yield Service(chassis, port)
+            yield Service(chassis, port, keys)
 
 
 async def _publish(chassis: Chassis, settings: Settings) -> None:
@@ -125,7 +132,10 @@ async def _first_keys(keys: Rotation) -> None:
     try:
         await keys.start()
     except CannotOpen as error:
-        raise SettingsError(f"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY: {error}") from error
+        raise SettingsError(
+            f"ORDERHUB_AUTH_KEY_ENCRYPTION_KEY: {error}; one that was changed goes to"
+            " ORDERHUB_AUTH_FORMER_KEY_ENCRYPTION_KEYS"
+        ) from error
 
 
 def _sealing(settings: Settings) -> Sealing:

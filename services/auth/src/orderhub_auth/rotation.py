@@ -7,8 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
+from orderhub_chassis.clock import rfc3339
 from orderhub_chassis.db import Database, Transaction
+from orderhub_chassis.messages import Outgoing
 from orderhub_chassis.telemetry import log
+from orderhub_contracts.events.v1.keys_pb2 import SigningKeyRotated
 
 from orderhub_auth import keys, schedule
 from orderhub_auth.errors import KeyStaysSealed
@@ -19,6 +22,8 @@ from orderhub_auth.store import token_keys
 
 HINT: Final = "keys:auth"
 """Told whenever the set has changed: replicas of auth read it, gateways fetch it."""
+SCHEDULE: Final = "auth"
+"""Who rotates where no operator asked for it."""
 NEEDED: Final = frozenset({State.PREPUBLISHED, State.SIGNING})
 
 
@@ -59,7 +64,7 @@ class Rotation:
             there = await token_keys.load_keys(tx)
             for key in made:
                 if signs_from := schedule.due(there, key.alg, times, now):
-                    await self._insert(tx, replace(key, signs_from=signs_from))
+                    await self._add(tx, replace(key, signs_from=signs_from), SCHEDULE)
             await self._tidy(tx, there)
 
         await self.db.run(work)
@@ -73,27 +78,37 @@ class Rotation:
             for alg in algorithms
         ]
 
-    async def follow(self, tx: Transaction, made: StoredKey) -> None:
+    async def follow(self, tx: Transaction, made: StoredKey, *, by: str) -> None:
         """Publish the next key of an algorithm now, unless one waits for its turn already."""
         found = await token_keys.load_keys(tx)
         if signs_from := schedule.following(found, made.alg, self.ring.times, self.db.clock.now()):
-            await self._insert(tx, replace(made, signs_from=signs_from))
+            await self._add(tx, replace(made, signs_from=signs_from), by)
 
-    async def replace(self, tx: Transaction, made: StoredKey) -> None:
+    async def take_over(self, tx: Transaction, made: StoredKey, *, by: str) -> None:
         """For keys that somebody else may know: the fresh one signs from now on. All others of the algorithm, which lay
         beside each other, leave the set with everything that they signed."""
+        now = self.db.clock.now()
         found = await token_keys.load_keys(tx)
-        others = [key.kid for key in found if key.alg == made.alg]
-        await token_keys.revoke_keys(tx, others, now=self.db.clock.now())
-        await self._insert(tx, replace(made, signs_from=self.db.clock.now()))
+        others = sorted(key.kid for key in found if key.alg == made.alg and key.revoked_at is None)
+        await token_keys.revoke_keys(tx, others, now=now)
+        await self._add(tx, replace(made, signs_from=now), by, others)
 
     async def changed(self) -> None:
         """After the commit: this replica goes by it at once, and the others are told."""
         await self.ring.reload()
         self.db.hints.notify(HINT)
 
-    async def _insert(self, tx: Transaction, key: StoredKey) -> None:
+    async def _add(self, tx: Transaction, key: StoredKey, by: str, revoked: Collection[str] = ()) -> None:
         await token_keys.insert_key(tx, key)
+        event = SigningKeyRotated(
+            user_id=by,
+            kid=key.kid,
+            algorithm=key.alg,
+            signs_from=rfc3339(key.signs_from),
+            revoked_kids=revoked,
+        )
+        tx.send(Outgoing(event, by, actor=by))
+        log("auth").info("auth.key_added", kid=key.kid, alg=key.alg, by=by, revoked=len(revoked))
 
     def _untidy(self, found: Collection[StoredKey]) -> bool:
         return bool(self._resealed(found) or self._bare(found) or self._gone(found))

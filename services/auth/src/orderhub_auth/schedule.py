@@ -129,10 +129,11 @@ def spent(keys: Collection[K], now: datetime) -> list[K]:
 
 
 def deletable(keys: Collection[K], times: Times, now: datetime) -> list[K]:
-    """Those that are gone. One stays as long as an older one of its algorithm is here, whose end it marks."""
-    found: list[K] = []
+    """Those that are gone. One that has signed stays as long as an older one of its algorithm is here, whose end it marks."""
+    found = [key for key in keys if _never_signed(key)]
     for alg in sorted({key.alg for key in keys}):
-        found += _gone_at_the_front(sorted((k for k in keys if k.alg == alg), key=_order), times, now)
+        in_order = sorted((k for k in keys if k.alg == alg and not _never_signed(k)), key=_order)
+        found += _gone_at_the_front(in_order, times, now)
     return found
 
 
@@ -147,8 +148,11 @@ def _gone_at_the_front(in_order: Sequence[K], times: Times, now: datetime) -> li
 
 def _follows(later: Timed, key: Timed) -> bool:
     """Whether `later` takes over from `key`, or has. One that was revoked before it could sign never did."""
-    never_signed = later.revoked_at is not None and later.revoked_at <= later.signs_from
-    return later.alg == key.alg and _order(later) > _order(key) and not never_signed
+    return later.alg == key.alg and _order(later) > _order(key) and not _never_signed(later)
+
+
+def _never_signed(key: Timed) -> bool:
+    return key.revoked_at is not None and key.revoked_at <= key.signs_from
 
 
 def _waits(keys: Collection[Timed], alg: str, now: datetime) -> bool:

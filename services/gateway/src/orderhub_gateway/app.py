@@ -23,11 +23,14 @@ from orderhub_gateway import clients, routing, verifier
 from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
 from orderhub_gateway.limits import Limiter
+from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
 COMPARE_SECONDS = 5.0
+KEYS_CHANGED = "keys:auth"
+"""The hint that auth gives when its signing keys have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         redis_url = settings.redis_url.get_secret_value()
         limiter = Limiter(redis_url)
         stack.push_async_callback(limiter.close)
-        opening = verifier.opened(settings, around.clock, peers.jwks, readiness)
+        published = Published(peers.jwks, around.clock, 2 * settings.own_keys_refresh.total_seconds())
+        rotated = around.hints.subscribe(KEYS_CHANGED)
+        stack.callback(around.hints.unsubscribe, rotated)
+        opening = verifier.opened(settings, around.clock, published.fetch, readiness, rotated)
         access = await stack.enter_async_context(opening)
-        app = routing.application(settings, peers, limiter, readiness, access)
+        app = routing.application(settings, peers, limiter, readiness, access, published)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         readiness.unready("redis", "not asked yet")
         edge = Edge(Direct(app), settings, access, limiter, readiness)

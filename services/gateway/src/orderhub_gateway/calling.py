@@ -18,6 +18,7 @@ from orderhub_gateway.clients import Peers, Service
 from orderhub_gateway.edge import Context
 from orderhub_gateway.errors import IfMatchMalformed, KeyRequired
 from orderhub_gateway.limits import Limiter, Policy
+from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.responses import Headers
 from orderhub_gateway.schemas.common import Input, Page
@@ -39,13 +40,20 @@ class Parts:
     """What the routes stand on; one per gateway, in Litestar's state."""
 
     def __init__(
-        self, settings: Settings, peers: Peers, limiter: Limiter, readiness: GatedReadiness, access: Verifier
+        self,
+        settings: Settings,
+        peers: Peers,
+        limiter: Limiter,
+        readiness: GatedReadiness,
+        access: Verifier,
+        published: Published,
     ) -> None:
         self.settings = settings
         self.peers = peers
         self.limiter = limiter
         self.readiness = readiness
         self.access = access
+        self.published = published
         self.waits = Waits()
         readiness.when_draining(self.waits.end)
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())

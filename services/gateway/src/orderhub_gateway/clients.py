@@ -13,6 +13,7 @@ from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.grpc import client
 from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
+from orderhub_contracts.auth.v1.keys_pb2_grpc import KeyServiceStub
 from orderhub_contracts.auth.v1.mfa_pb2_grpc import MfaServiceStub
 from orderhub_contracts.auth.v1.profile_pb2_grpc import ProfileServiceStub
 from orderhub_contracts.delivery.v1.delivery_pb2_grpc import DeliveryServiceStub
@@ -54,6 +55,7 @@ class Peers:
     """All services behind the gateway."""
 
     auth: Service
+    keys: Service
     profiles: Service
     mfa: Service
     inventory: Service
@@ -73,13 +75,15 @@ class Peers:
             "delivery": self.delivery,
         }
 
-    async def jwks(self) -> str:
+    async def jwks(self) -> auth_pb2.GetJwksResponse:
         """Raises Unavailable."""
         try:
-            answer = await self.auth(self.auth.stub.GetJwks, auth_pb2.GetJwksRequest(), call=GATEWAY)
+            answer: auth_pb2.GetJwksResponse = await self.auth(
+                self.auth.stub.GetJwks, auth_pb2.GetJwksRequest(), call=GATEWAY
+            )
         except Unavailable as away:
             raise Unavailable(away.detail, retry_after=away.retry_after) from away
-        return str(answer.jwks_json)
+        return answer
 
 
 @asynccontextmanager
@@ -97,6 +101,7 @@ async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> Asy
         orders = await service("orders", OrdersServiceStub)
         yield Peers(
             auth=auth,
+            keys=replace(auth, stub=KeyServiceStub(auth.upstream.peer.channel)),
             profiles=replace(auth, stub=ProfileServiceStub(auth.upstream.peer.channel)),
             mfa=replace(auth, stub=MfaServiceStub(auth.upstream.peer.channel)),
             inventory=await service("inventory", InventoryServiceStub),

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+from orderhub_chassis import hints
 from orderhub_chassis.clock import Clock
 from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.telemetry import log
@@ -63,18 +64,26 @@ class Times:
 
 class Keys:
     """`fetch` gives the JWKS or raises a Failure. `told` hears why keys cannot be had, and "" when they can again.
+    `woken` is set when the keys have changed and should be asked for before their time.
 
     `forget`, which a verifier sets, hears of keys that are no longer published: what they signed is worth nothing.
     """
 
     def __init__(
-        self, issuer: str, fetch: FetchKeys, clock: Clock, times: Times, told: Told = lambda reason: None
+        self,
+        issuer: str,
+        fetch: FetchKeys,
+        clock: Clock,
+        times: Times,
+        told: Told = lambda reason: None,
+        woken: asyncio.Event | None = None,
     ) -> None:
         self._issuer = issuer
         self._fetch = fetch
         self._clock = clock
         self._times = times
         self._told = told
+        self._woken = woken or asyncio.Event()
         self.forget: Forget = lambda keys: None
         self._keys: dict[str, list[Key]] = {}
         self._fetched_at = self._asked_at = -math.inf
@@ -103,6 +112,8 @@ class Keys:
         if len(kid) > LONGEST_KID or self._absent.get(kid, -math.inf) > self._clock.monotonic():
             raise TokenRefused("the access token is signed with an unknown key")
         asked = self._may_ask()
+        if asked:
+            self._asked_at = self._clock.monotonic()
         if asked or self._under_way:
             await self.refresh()
         if self._known(kid):
@@ -113,7 +124,8 @@ class Keys:
             self._note_absent(kid)
 
     def _may_ask(self) -> bool:
-        """Whether a client's token may make us ask now. Counted from the question, whatever came of it."""
+        """Whether a client's token may make us ask now. Counted from the last question of that kind, whatever came of
+        it; not from those of the background, or a key that is new would be refused for as long after each of them."""
         pause = self._times.pause_after_failure if self._failure else PAUSE
         return self._under_way is None and self._clock.monotonic() - self._asked_at >= pause
 
@@ -131,7 +143,6 @@ class Keys:
     async def refresh(self) -> None:
         """Asks now, or waits for the question that is under way: many who wait are one question."""
         if self._under_way is None:
-            self._asked_at = self._clock.monotonic()
             self._under_way = asyncio.create_task(self._ask())
         # A client that goes away does not end what others wait for.
         await asyncio.shield(self._under_way)
@@ -183,6 +194,7 @@ class Keys:
     async def _keep_fresh(self) -> None:
         pause = PAUSE
         while True:
+            self._woken.clear()
             try:
                 await self.refresh()
             except Exception as error:  # noqa: BLE001 - a bug, which must not be the last time that keys are asked for
@@ -190,7 +202,7 @@ class Keys:
             wait = min(pause, self._times.refresh) if self._failure else self._times.refresh
             pause = min(2 * pause, LONGEST_PAUSE) if self._failure else PAUSE
             # Replicas that started together do not go on asking together.
-            await asyncio.sleep(wait * random.uniform(0.8, 1.0))
+            await hints.wait(self._woken, wait * random.uniform(0.8, 1.0))
 
 
 def _same(key: Key, before: list[Key]) -> Key:

@@ -17,7 +17,17 @@ from orderhub_chassis.problems import Problem
 
 from orderhub_gateway.examples import EXAMPLES, Example
 from orderhub_gateway.policy import ANYBODY, ROLES, Policy
-from orderhub_gateway.schemas import auth, catalogue, common, deliveries, mfa, operator, orders, payments
+from orderhub_gateway.schemas import (
+    auth,
+    catalogue,
+    common,
+    deliveries,
+    keys,
+    mfa,
+    operator,
+    orders,
+    payments,
+)
 
 REFERENCE: Final = "#/components/schemas/"
 PAGE: Final = re.compile(r"Page_[\w.]*\.(\w+)_")
@@ -135,7 +145,7 @@ def _words(app: Litestar, name: str) -> str:
 
 def _schemas() -> dict[str, Any]:
     """All structs of the schemas package, and the pages of what is listed."""
-    modules = (auth, catalogue, common, deliveries, mfa, operator, orders, payments)
+    modules = (auth, catalogue, common, deliveries, keys, mfa, operator, orders, payments)
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
     listed = [
         auth.UserEntry,

@@ -13,7 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
 from orderhub_gateway import problems
-from orderhub_gateway.api import admin, auth, catalogue, deliveries, mfa, orders, payments, system
+from orderhub_gateway.api import admin, auth, catalogue, deliveries, keys, mfa, orders, payments, system
 from orderhub_gateway.bodies import BodyRequest
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.clients import Peers
@@ -21,6 +21,7 @@ from orderhub_gateway.edge import check_known
 from orderhub_gateway.limits import Limiter
 from orderhub_gateway.openapi import Document
 from orderhub_gateway.policy import Policy as RolePolicy
+from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
 from orderhub_gateway.verifier import Verifier
@@ -35,11 +36,17 @@ API_ROUTES = [
     *payments.ROUTES,
     *deliveries.ROUTES,
     *admin.ROUTES,
+    *keys.ROUTES,
 ]
 
 
 def application(
-    settings: Settings, peers: Peers, limiter: Limiter, readiness: GatedReadiness, access: Verifier
+    settings: Settings,
+    peers: Peers,
+    limiter: Limiter,
+    readiness: GatedReadiness,
+    access: Verifier,
+    published: Published,
 ) -> Litestar:
     roles = RolePolicy()
     declared: dict[Operation, frozenset[str]] = {}
@@ -56,12 +63,12 @@ def application(
     hook = Router("/", route_handlers=[payments.WEBHOOK], request_max_body_size=settings.webhook_limit)
     api = Router("/api/v1", route_handlers=[*API_ROUTES, large, hook], before_request=admitted)
     app = Litestar(
-        [api, *system.ROUTES],
+        [api, *keys.ROOT, *system.ROUTES],
         exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,
         request_max_body_size=settings.body_limit,
-        state=State({"parts": Parts(settings, peers, limiter, readiness, access)}),
+        state=State({"parts": Parts(settings, peers, limiter, readiness, access, published)}),
         logging_config=None,
     )
     declared.update(_query_parameters(app))

@@ -103,6 +103,11 @@ class Settings(CommonSettings):
     request_limit: timedelta = Field(
         timedelta(seconds=60), description="Longest time for one request, with its body."
     )
+    own_keys_refresh: timedelta = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="How often auth is asked for its public keys, where no hint comes sooner.",
+    )
     call_timeout: timedelta = Field(
         timedelta(seconds=10), description="Deadline of one call to another service."
     )

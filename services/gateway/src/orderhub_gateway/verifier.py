@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,9 @@ from orderhub_gateway.settings import Settings
 from orderhub_gateway.tokens import Foreign, Own, Profile, Trusted, peek
 
 KNOWN: Final = 20_000
+OWN_KEPT_SECONDS: Final = 3600.0
+"""How long our auth may be away before its keys are believed no more: longer than any of its tokens lives, and not so
+long that a key taken back meanwhile is good for ever."""
 
 
 class Known(NamedTuple):
@@ -86,10 +90,17 @@ class Verifier:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, clock: Clock, own: FetchKeys, readiness: GatedReadiness
+    settings: Settings,
+    clock: Clock,
+    own: FetchKeys,
+    readiness: GatedReadiness,
+    rotated: asyncio.Event | None = None,
 ) -> AsyncIterator[Verifier]:
-    """The verifier of an installation: `own` asks our auth for its JWKS; other issuers are asked over HTTP."""
-    keys = Keys(settings.public_url, own, clock, Times(pause_after_failure=0))
+    """The verifier of an installation: `own` asks our auth for its JWKS, also whenever `rotated` is set; other issuers
+    are asked over HTTP.
+    """
+    times = Times(settings.own_keys_refresh.total_seconds(), OWN_KEPT_SECONDS, pause_after_failure=0)
+    keys = Keys(settings.public_url, own, clock, times, woken=rotated)
     trusted: dict[str, Trusted] = {
         settings.public_url: Own(keys, issuer=settings.public_url, audience=settings.audience)
     }

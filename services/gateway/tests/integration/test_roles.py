@@ -28,6 +28,7 @@ TABLE = {
     "releaseOrder": "o", "rejectOrder": "o", "listSagas": "o", "getSaga": "o", "retrySaga": "o",
     "compensateSaga": "o", "skipSaga": "o", "forceSaga": "o", "listDeadLetters": "o", "getDeadLetter": "o", "replayDeadLetter": "o",
     "listLedger": "o", "reconcile": "o", "listUsers": "o", "createUser": "o", "getUser": "o", "updateUser": "o",
+    "listSigningKeys": "o", "rotateSigningKeys": "o",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from orderhub_gateway.examples.admin import ADMIN
 from orderhub_gateway.examples.auth import AUTH
 from orderhub_gateway.examples.catalogue import CATALOGUE
 from orderhub_gateway.examples.deliveries import DELIVERIES
+from orderhub_gateway.examples.keys import KEYS
 from orderhub_gateway.examples.mfa import MFA
 from orderhub_gateway.examples.orders import ORDERS
 from orderhub_gateway.examples.payments import PAYMENTS
@@ -18,5 +19,5 @@ from orderhub_gateway.examples.things import Example
 
 __all__ = ["EXAMPLES", "Example"]
 
-EXAMPLES: Final = {**AUTH, **MFA, **CATALOGUE, **ORDERS, **PAYMENTS, **DELIVERIES, **ADMIN}
+EXAMPLES: Final = {**AUTH, **MFA, **CATALOGUE, **ORDERS, **PAYMENTS, **DELIVERIES, **ADMIN, **KEYS}
 """By operation id."""
