@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import pytest
 from orderhub import cli, gateway, home, ports, topology
-from orderhub.exits import Exit
+from orderhub.exits import Exit, Refused
 from product import Product
 
 
@@ -68,6 +68,7 @@ def test_an_installation_lives_through_stops_and_crashes(folder: Path) -> None:
         everything_is_ready(product, {"simulator", "participants", "orders", "front", "postgres", "redis"})
         a_second_up_is_refused(product)
         reset_is_refused(product)
+        signing_keys_are_taken_back(product)
         dead_processes_come_back(product)
         assert not any(product.json("migrate")["applied"].values())
         a_vendor_changes_the_price_of_the_pup(product, 80000)
@@ -130,6 +131,29 @@ def reset_is_refused(product: Product) -> None:
     done = product.run("reset", "--yes")
     assert done.returncode == Exit.NOT_NOW
     assert "orderhub down" in refusal(done)
+
+
+def signing_keys_are_taken_back(product: Product) -> None:
+    """A token of before is refused by a gateway in another process; the commands that have kept one log in again."""
+    kept = gateway.as_user(product.place, "customer")
+    bare = gateway.Gateway(kept.url, kept.token)
+    bare.get("auth/me")
+    old = {key["kid"] for key in product.json("admin", "keys")}
+    fresh = product.json("admin", "rotate-keys", "--now")
+    assert {key["state"] for key in fresh} == {"signing"}
+    assert old.isdisjoint(key["kid"] for key in fresh)
+    comes_true(lambda: is_refused(lambda: bare.get("auth/me")))
+    kept.get("auth/me")
+    done = product.run("admin", "rotate-keys", "--algorithm", "HS256")
+    assert "must be one of ES256, RS256" in refusal(done)
+
+
+def is_refused(work: Callable[[], object]) -> bool:
+    try:
+        work()
+    except Refused as error:
+        return "token" in str(error)
+    return False
 
 
 def dead_processes_come_back(product: Product) -> None:
@@ -372,6 +396,8 @@ def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
         (["reset"], Exit.USAGE, "--yes"),
         (["import", "/nowhere.csv"], Exit.USAGE, "nowhere.csv"),
         (["admin", "create-operator", "a@b.example"], Exit.NOT_NOW, "no OrderHub"),
+        (["admin", "keys"], Exit.NOT_NOW, "does not run"),
+        (["admin", "rotate-keys", "--now"], Exit.NOT_NOW, "does not run"),
     ],
 )
 def test_every_mistake_is_one_line_with_its_code(

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -40,11 +40,14 @@ class Credentials:
 
 
 class Gateway:
-    """A base URL and, after `login`, a token."""
+    """A base URL and, after `login`, a token. `renew` gives another one for a token that is refused before its end:
+    the user was logged out, or the keys were changed in an emergency.
+    """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", renew: Callable[[], str] | None = None) -> None:
         self.url = url.rstrip("/")
         self.token = token
+        self._renew = renew
 
     def login(self, who: Credentials) -> Gateway:
         """The same gateway for that user."""
@@ -71,6 +74,9 @@ class Gateway:
         while answer.status == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < until:
             time.sleep(AGAIN_SECONDS)
             answer = self._exchange(method, f"/api/v1/{path}", body, given)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._renew:
+            self.token, self._renew = self._renew(), None
+            return self.request(method, path, body, headers)
         if answer.status >= 400:
             raise Refused(_problem(answer))
         return answer
@@ -128,10 +134,15 @@ def as_user(place: home.Home, user: str) -> Gateway:
     """
     api, who = running(place), credentials(place, user)
     kept = _kept_tokens(place, api.url)
-    if expires_at(kept.get(who.email, "")) < time.time() + SPARE_SECONDS:
+
+    def logged_in() -> str:
         kept[who.email] = api.login(who).token
         home.write_private(place.tokens, {"gateway": api.url, "users": kept})
-    return Gateway(api.url, kept[who.email])
+        return kept[who.email]
+
+    if expires_at(kept.get(who.email, "")) < time.time() + SPARE_SECONDS:
+        logged_in()
+    return Gateway(api.url, kept[who.email], logged_in)
 
 
 def _kept_tokens(place: home.Home, url: str) -> dict[str, str]:

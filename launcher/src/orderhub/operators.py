@@ -1,14 +1,16 @@
-"""What only operators do: compare money with the provider, and make the first operator of an installation."""
+"""What only operators do: compare money with the provider, change the signing keys, make the first operator of an installation."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import secrets
+from typing import Any
 
 from orderhub_auth import bootstrap
 from orderhub_auth.settings import Settings
 from orderhub_chassis.errors import Failure
+from orderhub_contracts.auth.v1 import keys_pb2, keys_pb2_grpc
 from orderhub_contracts.payments.v1 import payments_pb2, payments_pb2_grpc
 from pydantic import SecretStr
 
@@ -43,6 +45,31 @@ async def _reconcile(place: home.Home) -> payments_pb2.ReconcileResponse:
         return await doors.call(
             "payments", stub.Reconcile, payments_pb2.ReconcileRequest(), timeout=RECONCILE_SECONDS
         )
+
+
+def signing_keys(place: home.Home, out: Output) -> Exit:
+    """Those of the published set."""
+    return _show_keys(out, asyncio.run(_of_keys(place, "ListSigningKeys", keys_pb2.ListSigningKeysRequest())))
+
+
+def rotate_keys(place: home.Home, out: Output, algorithm: str, *, now: bool) -> Exit:
+    """The next keys; `now` takes the others back."""
+    request = keys_pb2.RotateSigningKeysRequest(algorithm=algorithm, now=now)
+    return _show_keys(out, asyncio.run(_of_keys(place, "RotateSigningKeys", request)))
+
+
+async def _of_keys(place: home.Home, method: str, request: Any) -> Any:
+    runtime = control.required(place)
+    async with inside.connected(place, runtime.addresses) as doors:
+        stub = keys_pb2_grpc.KeyServiceStub(doors.peer("auth").channel)
+        return await doors.call("auth", getattr(stub, method), request)
+
+
+def _show_keys(out: Output, answer: Any) -> Exit:
+    columns = ("kid", "algorithm", "state", "signs_from", "signs_until", "published_until")
+    rows = [[getattr(key, name) for name in columns] for key in answer.items]
+    out.result([dict(zip(columns, row, strict=True)) for row in rows], out.table("", columns, rows))
+    return Exit.DONE
 
 
 def create_operator(place: home.Home, out: Output, email: str) -> Exit:

@@ -50,6 +50,8 @@ RPCS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "auth.v1.AuthService/ListUsers": ({}, OPERATED),
     "auth.v1.AuthService/GetUser": ({"id": things.COURIER}, OPERATED),
     "auth.v1.AuthService/UpdateUser": ({"id": things.COURIER, "name": "Linus"}, OPERATED),
+    "auth.v1.KeyService/ListSigningKeys": ({}, OPERATED),
+    "auth.v1.KeyService/RotateSigningKeys": ({"algorithm": "ES256"}, OPERATED),
     "auth.v1.ProfileService/UpdateProfile": ({"name": "Mallory"}, ONESELF),
     "auth.v1.MfaService/EnrollTotp": ({"current_password": "x"}, ONESELF),
     "auth.v1.MfaService/ConfirmTotp": ({"code": "x"}, ONESELF),

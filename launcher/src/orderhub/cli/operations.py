@@ -136,7 +136,7 @@ def config(
     return configuration.show(common.place, common.out)
 
 
-admin = App(name="admin", help="For an installation without demo data.")
+admin = App(name="admin", help="What keeps an installation: its first operator, its signing keys.")
 
 
 @admin.command(name="create-operator")
@@ -151,6 +151,30 @@ def admin_create_operator(email: str, /, *, common: Common = COMMON) -> int:
     from orderhub import operators
 
     return operators.create_operator(common.place, common.out, email)
+
+
+@admin.command(name="keys")
+def admin_keys(*, common: Common = COMMON) -> int:
+    """The published keys that sign tokens, and which of them signs."""
+    from orderhub import operators
+
+    return operators.signing_keys(common.place, common.out)
+
+
+@admin.command(name="rotate-keys")
+def admin_rotate_keys(*, algorithm: str = "", now: Flag = False, common: Common = COMMON) -> int:
+    """Publish the next signing keys, which sign once everybody can know them.
+
+    Parameters
+    ----------
+    algorithm
+        ES256 (access tokens) or RS256 (ID tokens); both without it.
+    now
+        For keys that others may know: fresh ones sign at once, and every token of the others is refused.
+    """
+    from orderhub import operators
+
+    return operators.rotate_keys(common.place, common.out, algorithm, now=now)
 
 
 def version(*, common: Common = COMMON) -> int:

@@ -42,10 +42,16 @@ class KeyRing:
         self._keys: tuple[StoredKey, ...] = ()
         self._private: dict[str, Jwk] = {}
         self._read_at = -math.inf
+        self._asked = self._taken = 0
 
     async def reload(self) -> None:
         """Raises Unavailable when the database cannot be asked; what was read before counts on then."""
-        self.take(await queries.token_keys(self.db))
+        self._asked += 1
+        asked = self._asked
+        found = await queries.token_keys(self.db)
+        if asked > self._taken:  # an answer that was overtaken by a later one is old
+            self._taken = asked
+            self.take(found)
 
     def take(self, found: list[StoredKey]) -> None:
         """These are the keys from now on. A private part that was opened once is not opened again."""
