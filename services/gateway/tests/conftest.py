@@ -225,6 +225,12 @@ async def auth_settings(make_settings: Any, **over: Any) -> AuthSettings:
 
 
 @pytest.fixture
+def settings_for() -> tuple[Any, Any]:
+    """How the settings of a gateway and of an auth are made here: `gateway_settings`, `auth_settings`."""
+    return gateway_settings, auth_settings
+
+
+@pytest.fixture
 async def open_gateway(make_settings: Any, redis_url: str) -> AsyncIterator[Any]:
     """`await open_gateway(**settings)`: an Api of a gateway that has auth behind it, and nothing else."""
     async with AsyncExitStack() as stack:

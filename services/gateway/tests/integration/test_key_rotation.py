@@ -28,7 +28,6 @@ from orderhub_contracts.auth.v1.auth_pb2 import LoginRequest
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_gateway.app import build as build_gateway
 
-from conftest import auth_settings, gateway_settings
 
 PASSWORD = "a password for tests"
 MINUTE, LIFETIME = timedelta(minutes=1), timedelta(minutes=15)
@@ -116,8 +115,11 @@ class Shop:
 
 
 @pytest.fixture
-async def open_shop(make_settings: Any, redis_url: str) -> AsyncIterator[Callable[..., Awaitable[Shop]]]:
+async def open_shop(
+    make_settings: Any, settings_for: Any, redis_url: str
+) -> AsyncIterator[Callable[..., Awaitable[Shop]]]:
     """`await open_shop(auths=2, linked=False, **settings_of_the_gateway)`; `linked`: hints travel over Redis."""
+    gateway_settings, auth_settings = settings_for
     async with AsyncExitStack() as stack:
 
         async def open_one(*, auths: int = 2, linked: bool = False, **over: Any) -> Shop:
