@@ -28,7 +28,6 @@ from orderhub_contracts.auth.v1.auth_pb2 import LoginRequest
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_gateway.app import build as build_gateway
 
-
 PASSWORD = "a password for tests"
 MINUTE, LIFETIME = timedelta(minutes=1), timedelta(minutes=15)
 AHEAD, OVERLAP = timedelta(minutes=7), timedelta(minutes=22)
