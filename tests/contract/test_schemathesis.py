@@ -39,6 +39,8 @@ GENEROUS: Final = {
         "RATE_PER_PRINCIPAL", "BURST_PER_PRINCIPAL", "RATE_PER_ADDRESS", "BURST_PER_ADDRESS",
         "AUTH_RATE_PER_ADDRESS", "AUTH_BURST_PER_ADDRESS", "LOGIN_RATE_PER_ACCOUNT", "LOGIN_BURST_PER_ACCOUNT",
     )
+} | {
+    f"ORDERHUB_AUTH_WRONG_PASSWORDS_PER_{name}": "1000000" for name in ("PLACE", "ACCOUNT", "ADDRESS")
 }  # fmt: skip
 CHECKS: Final = [
     checks.status_code_conformance,

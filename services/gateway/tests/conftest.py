@@ -42,6 +42,8 @@ PASSWORD = "a password for tests"
 WEBHOOK_SECRET = "whsec_of_the_tests_only"
 OPERATOR = Call(caller=Caller("0198c0de-0000-7000-8000-0000000000aa", frozenset({"operator"})))
 PEERS = ("auth", "inventory", "orders", "payments", "delivery")
+PATIENT: dict[str, Any] = {f"wrong_passwords_per_{what}": 1000 for what in ("place", "account", "address")}
+"""What auth does about guesses is its own tests' matter."""
 numbers = count(1)
 
 
@@ -220,7 +222,7 @@ async def auth_settings(make_settings: Any, **over: Any) -> AuthSettings:
         key_encryption_key="k" * 40,
         argon2_memory_kib=8,
         argon2_passes=1,
-        **over,
+        **{**PATIENT, **over},
     )
 
 
@@ -232,12 +234,15 @@ def settings_for() -> tuple[Any, Any]:
 
 @pytest.fixture
 async def open_gateway(make_settings: Any, redis_url: str) -> AsyncIterator[Any]:
-    """`await open_gateway(**settings)`: an Api of a gateway that has auth behind it, and nothing else."""
+    """`await open_gateway(**settings)`: an Api of a gateway that has auth behind it, and nothing else; `auth` is settings
+    of that."""
     async with AsyncExitStack() as stack:
 
         async def open_one(clock: ManualClock | None = None, **over: Any) -> Api:
             around = Surroundings(clock=clock or SystemClock())
-            auth = await stack.enter_async_context(build_auth(await auth_settings(make_settings), around))
+            auth = await stack.enter_async_context(
+                build_auth(await auth_settings(make_settings, **over.pop("auth", {})), around)
+            )
             settings = gateway_settings(over.pop("redis_url", redis_url), {"auth": auth.grpc_port}, **over)
             gateway = await stack.enter_async_context(build_gateway(settings, around))
             peer = await stack.enter_async_context(_peer(auth.grpc_port))
@@ -273,7 +278,7 @@ async def whole(
             return service
 
         simulator = await stack.enter_async_context(_simulator(make_database, around))
-        cheap = {"key_encryption_key": "k" * 40, "argon2_memory_kib": 8, "argon2_passes": 1}
+        cheap = {"key_encryption_key": "k" * 40, "argon2_memory_kib": 8, "argon2_passes": 1, **PATIENT}
         await start("auth", **cheap)
         await start("inventory")
         stripe = {"stripe_api_key": "sk_test_0123456789", "stripe_webhook_secret": WEBHOOK_SECRET}

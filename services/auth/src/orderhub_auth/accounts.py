@@ -14,6 +14,7 @@ from orderhub_contracts.events.v1.events_pb2 import PasswordChanged, UserRegiste
 
 from orderhub_auth import errors, model, queries, step_up, tokens
 from orderhub_auth.errors import MfaRequired
+from orderhub_auth.guarding import Guard
 from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.model import Client, User
 from orderhub_auth.passwords import Passwords
@@ -92,12 +93,13 @@ class Accounts:
     db: Database
     passwords: Passwords
     issuing: Issuing
+    guard: Guard
 
     async def login(self, email: str, password: str, client: Client) -> Granted:
         """Raises WrongCredentials for an unknown address and for a wrong password alike, and MfaRequired for a right one
         that is not enough."""
         while True:
-            user = await self.check_password(email, password)
+            user = await self.check_password(email, password, client)
             rehashed = await self.passwords.hash(password) if self._outdated(user) else None
             answer = await self.db.run(partial(self._login, found=user, rehashed=rehashed, client=client))
             if isinstance(answer, MfaRequired):
@@ -105,14 +107,16 @@ class Accounts:
             if answer is not None:
                 return answer
 
-    async def check_password(self, email: str, password: str) -> User:
+    async def check_password(self, email: str, password: str, client: Client) -> User:
         """The user as it was looked at: whoever then grants in a transaction compares `password_hash` again.
 
-        Raises WrongCredentials for an unknown address and for a wrong password alike, after one verification each.
+        Raises WrongCredentials for an unknown address and for a wrong password alike, after one verification each, and
+        GuessedTooOften, after none.
         """
         normal = model.email_or_none(email)
         user = await queries.user_by_email(self.db, normal) if normal else None
-        right = await self.passwords.verify(password, user.password_hash if user else None)
+        hash = user.password_hash if user else None
+        right = await self.guard.verified(email, client.address, password, hash)
         if user is None or not right:
             raise errors.WrongCredentials
         return user
@@ -166,14 +170,14 @@ class Accounts:
     async def change_password(self, user_id: UUID, session_id: UUID | None, current: str, new: str) -> None:
         """Ends the user's other sessions: whoever else knew the password is out.
 
-        Raises UserNotFound, WrongPassword, UserDisabled, UserLocked, Invalid that names /new_password, and PasswordJustChanged when
-        another change was quicker.
+        Raises UserNotFound, WrongPassword, GuessedTooOften, UserDisabled, UserLocked, Invalid that names /new_password, and
+        PasswordJustChanged when another change was quicker.
         """
         user = await queries.user_by_id(self.db, user_id)
         if user is None:
             raise errors.UserNotFound
         model.check_password(new, user.email, "/new_password")
-        if not await self.passwords.verify(current, user.password_hash):
+        if not await self.guard.own(user, current):
             raise errors.WrongPassword
         hash = await self.passwords.hash(new)
         await self.db.run(lambda tx: self._set_password(tx, user, hash, session_id))

@@ -28,6 +28,8 @@ from orderhub_auth.api.accounts import AuthServicer
 from orderhub_auth.api.keys import KeyServicer
 from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
+from orderhub_auth.backoff import Policies
+from orderhub_auth.guarding import Guard
 from orderhub_auth.issuing import Issuing
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.keys import CannotOpen, Seal
@@ -71,14 +73,15 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         issuer = Issuer(keys.ring, settings.public_url, settings.audience, settings.access_lifetime)
         with closing(_passwords(settings)) as passwords:
             issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime, settings.refresh_grace)
-            uses = Accounts(chassis.db, passwords, issuing)
-            recovery = Recovery(chassis.db, passwords, _lifetimes(settings))
+            guard = Guard(chassis.db, passwords, _policies(settings))
+            uses = Accounts(chassis.db, passwords, issuing, guard)
+            recovery = Recovery(chassis.db, passwords, guard, _lifetimes(settings))
             registration = Registration(chassis.db, passwords, recovery)
             servicer = AuthServicer(
                 uses, registration, recovery, chassis.cursors, keys.ring, settings.jwks_max_age
             )
             await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
-            factors = SecondFactors(chassis.db, passwords, _sealing(settings))
+            factors = SecondFactors(chassis.db, guard, _sealing(settings))
             await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db, factors))
             await _publish(chassis, settings)
             profiles = ProfileServicer(chassis.db)
@@ -106,6 +109,14 @@ def _lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
         Purpose.PASSWORD_RESET: settings.reset_lifetime,
         Purpose.EMAIL_VERIFICATION: settings.verification_lifetime,
     }
+
+
+def _policies(settings: Settings) -> Policies:
+    return Policies.of(
+        settings.wrong_passwords_per_place,
+        settings.wrong_passwords_per_account,
+        settings.wrong_passwords_per_address,
+    )
 
 
 def _passwords(settings: Settings) -> Passwords:

@@ -112,6 +112,15 @@ class SecretStaysSealed(Unavailable):
         super().__init__("a secret was sealed with another key-encryption key than auth has")
 
 
+class GuessedTooOften(RateLimited):
+    """Before anybody looks at the password, and for unknown addresses as well."""
+
+    code = "auth.guessed_too_often"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many wrong passwords: wait before the next one", retry_after=retry_after)
+
+
 class UserDisabled(Forbidden):
     code = "auth.user_disabled"
 

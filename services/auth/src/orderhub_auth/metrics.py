@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
+GUESSES_HELD = Counter(
+    "orderhub_auth_guesses_held_total",
+    "Passwords that were not looked at after too many wrong ones, by which count said so.",
+    ("count",),
+)
 REGISTRATIONS = Counter(
     "orderhub_auth_registrations_total", "Registrations by whether the address was new.", ("address",)
 )

@@ -18,8 +18,8 @@ from orderhub_chassis.telemetry import log
 from orderhub_contracts.events.v1 import mfa_pb2 as events
 
 from orderhub_auth import errors, model, queries, tokens, totp
+from orderhub_auth.guarding import Guard
 from orderhub_auth.model import User
-from orderhub_auth.passwords import Passwords
 from orderhub_auth.sealing import Sealing, StaysSealed
 from orderhub_auth.store import second_factors, sessions, users
 from orderhub_auth.store.second_factors import Authenticator
@@ -45,7 +45,7 @@ class Enrolment:
 @dataclass(frozen=True, slots=True)
 class SecondFactors:
     db: Database
-    passwords: Passwords
+    guard: Guard
     sealing: Sealing
 
     async def enroll(self, user_id: UUID, session_id: UUID | None, password: str) -> Enrolment:
@@ -171,13 +171,13 @@ class SecondFactors:
     async def _known(self, user_id: UUID, session_id: UUID | None, password: str) -> User:
         """The user, who has just logged in or shows its password.
 
-        Raises UserNotFound, PasswordNeeded, WrongPassword.
+        Raises UserNotFound, PasswordNeeded, WrongPassword, GuessedTooOften.
         """
         user = await queries.user_by_id(self.db, user_id)
         if user is None:
             raise errors.UserNotFound
         if password:
-            if not await self.passwords.verify(password, user.password_hash):
+            if not await self.guard.own(user, password):
                 raise errors.WrongPassword
         elif not await queries.is_fresh(self.db, user_id, session_id, self.db.clock.now() - FRESH):
             raise errors.PasswordNeeded

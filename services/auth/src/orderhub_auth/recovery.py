@@ -21,7 +21,8 @@ from orderhub_contracts.events.v1.events_pb2 import (
 )
 
 from orderhub_auth import errors, model, queries, tokens
-from orderhub_auth.model import Code, Purpose, User
+from orderhub_auth.guarding import Guard
+from orderhub_auth.model import Client, Code, Purpose, User
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.store import codes, revocations, sessions, users
 
@@ -39,6 +40,7 @@ class Recovery:
 
     db: Database
     passwords: Passwords
+    guard: Guard
     lifetimes: dict[Purpose, timedelta]
 
     async def request_reset(self, email: str) -> None:
@@ -52,8 +54,9 @@ class Recovery:
         """Raises UserNotFound."""
         await self.db.run(lambda tx: self.mail(tx, user_id, Purpose.EMAIL_VERIFICATION))
 
-    async def reset(self, code: str, password: str) -> None:
-        """Ends all sessions: whoever had the old password is out. Raises CodeRefused, UserDisabled, UserLocked, Invalid."""
+    async def reset(self, code: str, password: str, client: Client) -> None:
+        """Ends all sessions: whoever had the old password is out. Who has the mail is not held up by guesses of others.
+        Raises CodeRefused, UserDisabled, UserLocked, Invalid."""
         found = await queries.code(self.db, tokens.hash_of(code))
         # Looked at before the hash is made, which costs more than a guess may.
         user = await queries.user_by_id(self.db, self._working(found, Purpose.PASSWORD_RESET).user_id)
@@ -63,6 +66,7 @@ class Recovery:
         async def work(tx: Transaction) -> None:
             now, spent = self.db.clock.now(), await self._spend(tx, code, Purpose.PASSWORD_RESET)
             await users.set_password_hash(tx, spent.id, hash, now=now)
+            await self.guard.trust(tx, spent.email, client.address)
             await sessions.revoke_sessions(tx, spent.id, "password reset", now=now)
             await revocations.revoke_user(tx, spent.id, now=now)
             tx.send(Outgoing(PasswordChanged(user_id=str(spent.id)), str(spent.id), actor=str(spent.id)))

@@ -49,6 +49,15 @@ class Settings(ServiceSettings):
         gt=timedelta(0),
         description="How long a mailed code for an e-mail address works.",
     )
+    wrong_passwords_per_place: int = Field(
+        5, ge=1, description="Wrong passwords for one account from one place before it has to wait there."
+    )
+    wrong_passwords_per_account: int = Field(
+        20, ge=1, description="Wrong passwords for one account from anywhere before strangers have to wait."
+    )
+    wrong_passwords_per_address: int = Field(
+        50, ge=1, description="Wrong passwords from one address, for any account, before it has to wait."
+    )
     jwks_max_age: timedelta = Field(
         timedelta(minutes=5), description="How long the public keys may be cached."
     )

@@ -33,8 +33,9 @@ class Opened:
 
 @pytest.fixture
 async def settings(make_settings: Callable[..., Awaitable[Settings]]) -> Settings:
-    """The cheapest hashes that Argon2 takes."""
+    """The cheapest hashes that Argon2 takes, and no waiting after wrong passwords."""
     weak: dict[str, Any] = {"argon2_memory_kib": 8, "argon2_passes": 1}
+    weak |= {f"wrong_passwords_per_{what}": 1000 for what in ("place", "account", "address")}
     return await make_settings(Settings, "orderhub_auth", key_encryption_key="k" * 40, **weak)
 
 

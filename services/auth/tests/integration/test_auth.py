@@ -298,10 +298,10 @@ async def test_a_disabled_user_gets_no_token_on_any_way(settings: Settings) -> N
 
 async def test_too_many_logins_at_once_are_told_to_come_later(settings: Settings) -> None:
     narrow = settings.model_copy(
-        update={"password_queue": 1, "password_threads": 1, "argon2_memory_kib": 4096}
+        update={"password_queue": 1, "password_threads": 1, "argon2_memory_kib": 65_536}
     )
     async with running(narrow) as auth:
-        answers = await asyncio.gather(*(auth.login() for _ in range(10)), return_exceptions=True)
+        answers = await asyncio.gather(*(auth.login(f"{n}@example.org") for n in range(10)), return_exceptions=True)
         codes = {answer.code: answer.retry_after for answer in answers if isinstance(answer, Failure)}
         assert codes == {"auth.busy": 1, "auth.wrong_credentials": None}
 

@@ -194,12 +194,14 @@ class RequestPasswordResetResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ConfirmPasswordResetRequest(_message.Message):
-    __slots__ = ("code", "new_password")
+    __slots__ = ("code", "new_password", "client")
     CODE_FIELD_NUMBER: _ClassVar[int]
     NEW_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
     code: str
     new_password: str
-    def __init__(self, code: _Optional[str] = ..., new_password: _Optional[str] = ...) -> None: ...
+    client: Client
+    def __init__(self, code: _Optional[str] = ..., new_password: _Optional[str] = ..., client: _Optional[_Union[Client, _Mapping]] = ...) -> None: ...
 
 class ConfirmPasswordResetResponse(_message.Message):
     __slots__ = ()

@@ -97,7 +97,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):  # type: ignore[misc]
     async def ConfirmPasswordReset(
         self, request: pb.ConfirmPasswordResetRequest, context: Any
     ) -> pb.ConfirmPasswordResetResponse:
-        await self._recovery.reset(request.code, request.new_password)
+        await self._recovery.reset(request.code, request.new_password, seen_client(request.client))
         return pb.ConfirmPasswordResetResponse()
 
     async def RequestEmailVerification(

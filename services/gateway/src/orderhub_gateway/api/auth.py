@@ -135,7 +135,9 @@ async def request_password_reset(request: HttpRequest, data: JSONBody[RequestRes
 async def confirm_password_reset(request: HttpRequest, data: JSONBody[ConfirmReset]) -> Response[None]:
     """Set a new password by the mailed code. All sessions of the user end."""
     auth = peers_of(request).auth
-    message = pb.ConfirmPasswordResetRequest(code=data.code, new_password=data.new_password)
+    message = pb.ConfirmPasswordResetRequest(
+        code=data.code, new_password=data.new_password, client=_client(request)
+    )
     await auth(auth.stub.ConfirmPasswordReset, message)
     return Raw(204, b"", [])
 
