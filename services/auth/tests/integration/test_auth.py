@@ -301,7 +301,9 @@ async def test_too_many_logins_at_once_are_told_to_come_later(settings: Settings
         update={"password_queue": 1, "password_threads": 1, "argon2_memory_kib": 65_536}
     )
     async with running(narrow) as auth:
-        answers = await asyncio.gather(*(auth.login(f"{n}@example.org") for n in range(10)), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(auth.login(f"{n}@example.org") for n in range(10)), return_exceptions=True
+        )
         codes = {answer.code: answer.retry_after for answer in answers if isinstance(answer, Failure)}
         assert codes == {"auth.busy": 1, "auth.wrong_credentials": None}
 

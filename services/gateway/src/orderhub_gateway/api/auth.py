@@ -136,7 +136,7 @@ async def confirm_password_reset(request: HttpRequest, data: JSONBody[ConfirmRes
     """Set a new password by the mailed code. All sessions of the user end."""
     auth = peers_of(request).auth
     message = pb.ConfirmPasswordResetRequest(
-        code=data.code, new_password=data.new_password, client=_client(request)
+        code=data.code, new_password=data.new_password, client=client_of(request)
     )
     await auth(auth.stub.ConfirmPasswordReset, message)
     return Raw(204, b"", [])
