@@ -135,6 +135,13 @@ class Scene:
         assert answer.status_code == 200, answer.text
         return app
 
+    async def client(self) -> None:
+        client = {"name": "Aquarist app", "redirect_uris": ["https://app.example/callback"]}
+        made = await self.api(
+            "POST", "/v1/admin/clients", json=client, headers=await self.api.as_("operator")
+        )
+        self.ids[things.CLIENT] = made.json()["client_id"]
+
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
         for shown, real in (self.ids | self.texts).items():
@@ -166,6 +173,9 @@ async def some_product(scene: Scene) -> None:
 
 
 STAGES: dict[str, Stage] = {
+    **dict.fromkeys(
+        ("listClients", "getClient", "replaceClient", "deleteClient", "renewClientSecret"), Scene.client
+    ),
     "revokeSession": Scene.session, "getUser": Scene.user, "updateUser": Scene.user,
     "login": Scene.second_step, "verifySecondFactor": Scene.second_step, "confirmTotp": Scene.enrolling,
     "disableTotp": Scene.enrolled, "renewRecoveryCodes": Scene.enrolled, "switchOffMfa": Scene.user,

@@ -18,6 +18,8 @@ from orderhub_contracts.auth.v1 import (
     keys_pb2_grpc,
     mfa_pb2,
     mfa_pb2_grpc,
+    oidc_pb2,
+    oidc_pb2_grpc,
     profile_pb2,
     profile_pb2_grpc,
 )
@@ -25,9 +27,11 @@ from orderhub_contracts.auth.v1 import (
 from orderhub_auth import metrics, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.api.clients import ClientServicer
 from orderhub_auth.api.keys import KeyServicer
 from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
+from orderhub_auth.api.provider import OidcServicer, Provider
 from orderhub_auth.backoff import Policies
 from orderhub_auth.guarding import Guard
 from orderhub_auth.issuing import Issuing
@@ -36,6 +40,19 @@ from orderhub_auth.keys import CannotOpen, Seal
 from orderhub_auth.mfa import PURPOSE, SecondFactors
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
+from orderhub_auth.provider import store as provider_store
+from orderhub_auth.provider import telling
+from orderhub_auth.provider.answers import Answers
+from orderhub_auth.provider.authentication import ClientDoor
+from orderhub_auth.provider.browsing import Browsing
+from orderhub_auth.provider.devices import Devices
+from orderhub_auth.provider.exchange import Exchange
+from orderhub_auth.provider.hints import Hints
+from orderhub_auth.provider.inspecting import Inspecting
+from orderhub_auth.provider.leaving import Leaving
+from orderhub_auth.provider.metadata import metadata
+from orderhub_auth.provider.relying_parties import RelyingParties
+from orderhub_auth.provider.signing_in import SigningIn
 from orderhub_auth.recovery import Recovery
 from orderhub_auth.registration import Registration
 from orderhub_auth.rotation import Rotation
@@ -43,7 +60,7 @@ from orderhub_auth.schedule import Times
 from orderhub_auth.sealing import Sealing
 from orderhub_auth.settings import Settings
 from orderhub_auth.step_up import StepUp
-from orderhub_auth.store import codes, revocations, second_factors, sessions
+from orderhub_auth.store import codes, notices, revocations, second_factors, sessions
 from orderhub_auth.tokens import Issuer
 
 SERVICES = [
@@ -51,8 +68,13 @@ SERVICES = [
     keys_pb2.DESCRIPTOR.services_by_name["KeyService"].full_name,
     profile_pb2.DESCRIPTOR.services_by_name["ProfileService"].full_name,
     mfa_pb2.DESCRIPTOR.services_by_name["MfaService"].full_name,
+    oidc_pb2.DESCRIPTOR.services_by_name["OidcService"].full_name,
+    oidc_pb2.DESCRIPTOR.services_by_name["ClientService"].full_name,
 ]
 PRUNE_EVERY = timedelta(minutes=10)
+TELL_EVERY = timedelta(seconds=2)
+REMEMBERED = timedelta(hours=1)
+"""How long a code that ran out is still known: who comes with it later has a copy, and its session ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +109,15 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             profiles = ProfileServicer(chassis.db)
             mfa = MfaServicer(factors, StepUp(chassis.db, issuing, factors))
             operated = KeyServicer(keys)
+            oidc = OidcServicer(await _provider(chassis, settings, keys.ring, uses, factors))
+            clients = ClientServicer(RelyingParties(chassis.db), chassis.cursors)
             registrations: list[Register] = [
                 lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server),
                 lambda server: keys_pb2_grpc.add_KeyServiceServicer_to_server(operated, server),
                 lambda server: profile_pb2_grpc.add_ProfileServiceServicer_to_server(profiles, server),
                 lambda server: mfa_pb2_grpc.add_MfaServiceServicer_to_server(mfa, server),
+                lambda server: oidc_pb2_grpc.add_OidcServiceServicer_to_server(oidc, server),
+                lambda server: oidc_pb2_grpc.add_ClientServiceServicer_to_server(clients, server),
             ]
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
@@ -102,6 +128,27 @@ async def _publish(chassis: Chassis, settings: Settings) -> None:
     redis_url = settings.redis_url.get_secret_value()
     taking = await chassis.enter(publisher.opened(chassis.db, redis_url, settings.public_url))
     await chassis.every(publisher.EVERY, "revocations", taking.work, wake=revocations.HINT)
+
+
+async def _provider(
+    chassis: Chassis, settings: Settings, ring: KeyRing, uses: Accounts, factors: SecondFactors
+) -> Provider:
+    """The OpenID Provider; from here on clients are told of logouts."""
+    db, issuer = chassis.db, settings.public_url
+    door = ClientDoor(db, frozenset({issuer, f"{issuer}/oauth2/token"}))
+    hints = Hints(ring, issuer)
+    answers = Answers(ring, issuer, settings.access_lifetime, chassis.clock)
+    signing_in = SigningIn(db, uses, factors, settings.browser_lifetime)
+    logouts = telling.Telling(db, await chassis.enter(telling.session()), ring, issuer)
+    await chassis.every(TELL_EVERY, "logout-notices", logouts.tell, wake=notices.HINT)
+    return Provider(
+        Browsing(db, signing_in, hints, issuer),
+        Leaving(db, hints),
+        Devices(db, door, f"{issuer}/oauth2/device"),
+        Exchange(db, door, uses.issuing, answers),
+        Inspecting(db, door, ring, issuer, settings.audience),
+        metadata(issuer),
+    )
 
 
 def _lifetimes(settings: Settings) -> dict[Purpose, timedelta]:
@@ -171,6 +218,7 @@ async def _prune(db: Database, factors: SecondFactors) -> bool:
         over,
         await db.run(lambda tx: codes.prune_codes(tx, before=now)),
         await db.run(lambda tx: second_factors.prune_steps(tx, before=now)),
+        await db.run(lambda tx: provider_store.prune(tx, before=now - REMEMBERED)),
         await factors.seal_again(),
     ]
     return any(done)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -76,11 +77,17 @@ class Issuing:
         return Granted(user, session_id, access_token, refresh_token)
 
     async def refresh(
-        self, tx: Transaction, hash: bytes, client: Client, client_id: UUID | None = None
+        self,
+        tx: Transaction,
+        hash: bytes,
+        client: Client,
+        client_id: UUID | None = None,
+        *,
+        scopes: tuple[str, ...] | None = None,
     ) -> Granted | None:
         """Rotate. None for a token that is worth nothing to this client; one that was copied ends its session.
 
-        Raises what `grant` raises.
+        `scopes` narrow this access token alone (RFC 6749, section 6). Raises what `grant` raises.
         """
         now, presented = self.db.clock.now(), await sessions.load_presented(tx, hash)
         verdict = model.judge_refresh(presented, client_id=client_id, now=now, grace=self.refresh_grace)
@@ -89,7 +96,15 @@ class Issuing:
         if verdict is Exchange.REVOKE_SESSION:
             await sessions.revoke_session(tx, presented.session_id, "refresh token reused", now=now)
             return None
+        use = replace(presented.use, scopes=scopes or presented.use.scopes)
         user = await users.load_user(tx, presented.user_id)
         until = now + self.refresh_lifetime
         await sessions.spend(tx, hash, presented.session_id, client, now=now, until=until)
-        return await self.grant(tx, user, presented.session_id, presented.authentication, presented.use)
+        return await self.grant(tx, user, presented.session_id, presented.authentication, use)
+
+    def for_client(
+        self, client_id: UUID, scopes: Collection[str], roles: Collection[str], vendor_id: str
+    ) -> str:
+        """The access token of a client that acts as itself; the caller has made sure that it may."""
+        jti, now = self.db.new_id(), self.db.clock.now()
+        return self.issuer.client_token(client_id, scopes, roles, vendor_id, jti=jti, now=now)

@@ -25,3 +25,8 @@ REVOCATIONS_PRUNED = Counter(
 TOKENS = Counter(
     "orderhub_auth_token_requests_total", "Logins and refreshes by how they ended.", ("grant", "outcome")
 )
+LOGOUT_NOTICES = Counter(
+    "orderhub_auth_logout_notices_total",
+    "Logouts that clients were told of, by how that ended.",
+    ("outcome",),
+)

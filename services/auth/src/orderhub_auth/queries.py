@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from orderhub_chassis.db import Database
 
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Client, Code, Session, User
+from orderhub_auth.store.browsers import LIVE, LiveSession, live_from
 from orderhub_auth.store.codes import code_from
 from orderhub_auth.store.second_factors import CODES_LEFT
 from orderhub_auth.store.token_keys import KEYS
@@ -33,6 +35,23 @@ select exists (
         and coalesce(authenticated_at, created_at) > $3 and expires_at > $4
 )
 """
+
+
+TOKEN_SESSION = """
+select s.user_id, s.client_id, s.scopes, s.expires_at
+from refresh_tokens t join sessions s on s.id = t.session_id join users u on u.id = s.user_id
+where t.token_hash = $1 and t.spent_at is null and s.revoked_at is null and s.expires_at > $2 and not u.disabled
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSession:
+    """What a refresh token is good for."""
+
+    user_id: UUID
+    client_id: UUID | None
+    scopes: tuple[str, ...]
+    expires_at: datetime
 
 
 async def user_by_email(db: Database, email: str) -> User | None:
@@ -77,4 +96,20 @@ def _session(row: Any) -> Session:
     seen = row["last_seen_at"] or row["created_at"]
     return Session(
         row["id"], Client(row["address"], row["user_agent"]), row["created_at"], seen, row["expires_at"]
+    )
+
+
+async def live_session(db: Database, id: UUID) -> LiveSession | None:
+    """A session that has not ended."""
+    row = await db.fetchrow(LIVE, id, db.clock.now())
+    return live_from(row) if row else None
+
+
+async def refresh_token(db: Database, hash: bytes) -> TokenSession | None:
+    """The session of a refresh token that can be exchanged."""
+    row = await db.fetchrow(TOKEN_SESSION, hash, db.clock.now())
+    return (
+        TokenSession(row["user_id"], row["client_id"], tuple(row["scopes"]), row["expires_at"])
+        if row
+        else None
     )

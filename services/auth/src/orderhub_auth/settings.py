@@ -41,6 +41,11 @@ class Settings(ServiceSettings):
         timedelta(seconds=20),
         description="How long a spent refresh token is taken for a concurrent refresh, not for theft.",
     )
+    browser_lifetime: timedelta = Field(
+        timedelta(hours=12),
+        gt=timedelta(0),
+        description="How long a browser stays logged in at the OpenID Provider.",
+    )
     reset_lifetime: timedelta = Field(
         timedelta(hours=1), gt=timedelta(0), description="How long a mailed code for a new password works."
     )

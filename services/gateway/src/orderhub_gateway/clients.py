@@ -15,6 +15,7 @@ from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.auth.v1.keys_pb2_grpc import KeyServiceStub
 from orderhub_contracts.auth.v1.mfa_pb2_grpc import MfaServiceStub
+from orderhub_contracts.auth.v1.oidc_pb2_grpc import ClientServiceStub, OidcServiceStub
 from orderhub_contracts.auth.v1.profile_pb2_grpc import ProfileServiceStub
 from orderhub_contracts.delivery.v1.delivery_pb2_grpc import DeliveryServiceStub
 from orderhub_contracts.events.v1.dead_letters_pb2_grpc import DeadLetterServiceStub
@@ -58,6 +59,8 @@ class Peers:
     keys: Service
     profiles: Service
     mfa: Service
+    oidc: Service
+    relying_parties: Service
     inventory: Service
     orders: Service
     payments: Service
@@ -104,6 +107,8 @@ async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> Asy
             keys=replace(auth, stub=KeyServiceStub(auth.upstream.peer.channel)),
             profiles=replace(auth, stub=ProfileServiceStub(auth.upstream.peer.channel)),
             mfa=replace(auth, stub=MfaServiceStub(auth.upstream.peer.channel)),
+            oidc=replace(auth, stub=OidcServiceStub(auth.upstream.peer.channel)),
+            relying_parties=replace(auth, stub=ClientServiceStub(auth.upstream.peer.channel)),
             inventory=await service("inventory", InventoryServiceStub),
             orders=orders,
             payments=await service("payments", PaymentsServiceStub),

@@ -50,6 +50,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 API: Final = "/api/"
 AUTH: Final = "/api/v1/auth/"
+PROVIDER: Final = ("/oauth2/", "/.well-known/")
+PROVIDER_LOGIN: Final = "/oauth2/login"
 PAYMENTS: Final = "/api/v1/payments"
 WEBHOOK: Final = f"{PAYMENTS}/webhooks/stripe"
 """Signed by the provider, so that no token is looked at, and counted by itself: it comes in bursts."""
@@ -79,7 +81,7 @@ PREFLIGHT: Final = Raw(
     204,
     b"",
     [
-        (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
+        (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
         (
             b"access-control-allow-headers",
             b"Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, X-Request-Id, Traceparent",
@@ -168,9 +170,14 @@ class Edge:
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes], context: Context) -> None:
         """Raises a Failure for whoever does not come in."""
-        check_query(scope["query_string"])
         path = scope["path"]
+        if path.startswith(PROVIDER):
+            # What stands twice is told to the client or on a page, as OAuth has it.
+            check_encoding(scope["query_string"])
+        else:
+            check_query(scope["query_string"])
         if not path.startswith(API):
+            await self._admit_elsewhere(path, context)
             return
         check_accept(headers.get(b"accept", b"*/*"))
         key = context.call.idempotency_key
@@ -184,6 +191,13 @@ class Edge:
             await self._limit(self._payments if money else self._per_principal, caller.user_id, context)
             context.call = _called_by(caller, context.call)
         current_call.set(context.call)
+
+    async def _admit_elsewhere(self, path: str, context: Context) -> None:
+        """The provider is open to everybody, and everybody is counted; probes and documents are not."""
+        if path.startswith(PROVIDER):
+            policy = self._auth if path == PROVIDER_LOGIN else self._per_address
+            await self._limit(policy, context.address, context)
+            current_call.set(context.call)
 
     async def _caller(self, path: str, headers: dict[bytes, bytes], context: Context) -> Caller:
         """Who calls. Where there is no principal, or none that is real, the address is counted."""
@@ -325,8 +339,7 @@ def _given_up(context: Context) -> Failure:
 
 def check_query(query: bytes) -> None:
     """Raises a Failure for a query that is no UTF-8, has a NUL in it, or names a parameter twice."""
-    if b"%" in query or not query.isascii():
-        _check_encoding(query)
+    check_encoding(query)
     if b"&" in query:
         names = _names(query)
         if doubled := next((name for name in names if names.count(name) > 1), None):
@@ -344,7 +357,10 @@ def _names(query: bytes) -> list[str]:
     return [name for name, _ in parse_qsl(query.decode(), keep_blank_values=True)]
 
 
-def _check_encoding(query: bytes) -> None:
+def check_encoding(query: bytes) -> None:
+    """Raises a Failure for a query that is no UTF-8 or has a NUL in it."""
+    if b"%" not in query and query.isascii():
+        return
     try:
         text = unquote_to_bytes(query).decode()
     except UnicodeDecodeError:

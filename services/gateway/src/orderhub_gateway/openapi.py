@@ -20,6 +20,7 @@ from orderhub_gateway.policy import ANYBODY, ROLES, Policy
 from orderhub_gateway.schemas import (
     auth,
     catalogue,
+    clients,
     common,
     deliveries,
     keys,
@@ -53,6 +54,9 @@ KEYLESS: Final = frozenset(
         "renewRecoveryCodes",
         "switchOffMfa",
         "updateUser",
+        "replaceClient",
+        "deleteClient",
+        "renewClientSecret",
         "quoteDelivery",
         "importProducts",
         "replayDeadLetter",
@@ -145,13 +149,14 @@ def _words(app: Litestar, name: str) -> str:
 
 def _schemas() -> dict[str, Any]:
     """All structs of the schemas package, and the pages of what is listed."""
-    modules = (auth, catalogue, common, deliveries, keys, mfa, operator, orders, payments)
+    modules = (auth, catalogue, clients, common, deliveries, keys, mfa, operator, orders, payments)
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
     listed = [
         auth.UserEntry,
         auth.Session,
         catalogue.Product,
         catalogue.Animal,
+        clients.OAuthClient,
         orders.Order,
         payments.Payment,
     ]

@@ -13,7 +13,7 @@ from orderhub_chassis.telemetry import current_traceparent, log, trace_id
 
 from orderhub_gateway.responses import Headers, Raw
 
-METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """Of all addresses together: a method that nobody knows was never looked up for one."""
 FRAMEWORK_CODES: Final = {
     400: "request.malformed",

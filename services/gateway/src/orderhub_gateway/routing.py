@@ -13,7 +13,19 @@ from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
 from orderhub_gateway import problems
-from orderhub_gateway.api import admin, auth, catalogue, deliveries, keys, mfa, orders, payments, system
+from orderhub_gateway.api import (
+    admin,
+    auth,
+    catalogue,
+    clients,
+    deliveries,
+    keys,
+    mfa,
+    oidc,
+    orders,
+    payments,
+    system,
+)
 from orderhub_gateway.bodies import BodyRequest
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.clients import Peers
@@ -37,6 +49,7 @@ API_ROUTES = [
     *deliveries.ROUTES,
     *admin.ROUTES,
     *keys.ROUTES,
+    *clients.ROUTES,
 ]
 
 
@@ -64,6 +77,7 @@ def application(
     api = Router("/api/v1", route_handlers=[*API_ROUTES, large, hook], before_request=admitted)
     app = Litestar(
         [api, *keys.ROOT, *system.ROUTES],
+        [api, *system.ROUTES, *oidc.ROUTES],
         exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,

@@ -29,6 +29,8 @@ TABLE = {
     "compensateSaga": "o", "skipSaga": "o", "forceSaga": "o", "listDeadLetters": "o", "getDeadLetter": "o", "replayDeadLetter": "o",
     "listLedger": "o", "reconcile": "o", "listUsers": "o", "createUser": "o", "getUser": "o", "updateUser": "o",
     "listSigningKeys": "o", "rotateSigningKeys": "o",
+    "registerClient": "o", "listClients": "o", "getClient": "o", "replaceClient": "o", "deleteClient": "o",
+    "renewClientSecret": "o",
 }  # fmt: skip
 
 

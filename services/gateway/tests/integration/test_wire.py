@@ -95,7 +95,7 @@ async def test_an_unknown_method_is_told_the_known_ones(api: Any) -> None:
     for line in (b"FOO / HTTP/1.1", b"get /ping HTTP/1.1", b"X-Y!z /api/v1/orders?a=b HTTP/1.0"):
         (answer,) = await sent(api, line + b"\r\nHost: x" + END)
         assert_refused(answer, 405, "request.method_not_allowed")
-        assert answer.headers["allow"] == "get, head, post, patch, delete, options"
+        assert answer.headers["allow"] == "get, head, post, put, patch, delete, options"
 
 
 async def test_methods_that_only_the_parser_knows_are_problems_too(api: Any) -> None:

@@ -48,6 +48,7 @@ create table interactions (
     parameters jsonb not null,
     -- Who has given the password here, while the second factor is missing.
     user_id uuid references users on delete cascade,
+    password_digest bytea,
     misses int not null default 0,
     created_at timestamptz not null,
     expires_at timestamptz not null

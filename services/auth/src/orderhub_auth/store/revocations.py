@@ -6,7 +6,7 @@ already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -27,6 +27,12 @@ OLDEST_UNSENT: Final = "select min(revoked_at) from revocations where sent_at is
 PRUNE: Final = """
 delete from revocations where id in (select id from revocations where until < $1 limit $2)
 """
+STANDS: Final = """
+select exists (
+    select from revocations
+    where until > $1 and ((kind, value) in (('jti', $2), ('client', $3)) or (kind = 'user' and value = $4 and epoch > $5))
+)
+"""
 Numbered = tuple[int, Revocation]
 
 
@@ -46,6 +52,12 @@ async def revoke_user(tx: Transaction, user_id: UUID, *, now: datetime) -> None:
     epoch = await tx.fetchval(RAISE_EPOCH, user_id)
     if epoch is not None:
         await revoke(tx, Kind.USER, user_id, now=now, epoch=epoch)
+
+
+async def stands(db: Database, claims: Mapping[str, Any]) -> bool:
+    """Whether one of them names this access token of ours; of its session the row itself tells."""
+    given = (claims["jti"], claims["client_id"], claims["sub"], claims.get("epoch", 0))
+    return bool(await db.fetchval(STANDS, db.clock.now(), *given))
 
 
 async def unsent(db: Database, limit: int) -> list[Numbered]:

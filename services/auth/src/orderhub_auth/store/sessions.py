@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from orderhub_chassis.db import Transaction
 from orderhub_contracts.revocations import Kind
 
 from orderhub_auth.model import Authentication, Client, Presented, Use
-from orderhub_auth.store import revocations
+from orderhub_auth.store import notices, revocations
 
 LOAD_PRESENTED = """
 select t.session_id, s.user_id, t.spent_at, t.uses, s.expires_at, s.revoked_at,
@@ -28,13 +29,22 @@ insert into sessions (
 SEE_SESSION = """
 update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent = $5 where id = $1
 """
-REVOKE_SESSION = """
-update sessions set revoked_at = $2, revoked_reason = $3 where id = $1 and revoked_at is null returning id
-"""
-REVOKE_SESSIONS = """
+GOES_WITH_IT = "not 'offline_access' = any (scopes)"
+"""A client's session ends with the browser's that it stems from, but for the access that a person gave it for when it is
+not there (OpenID Connect Core 1.0, section 11)."""
+REVOKE_SESSIONS = f"""
 update sessions set revoked_at = $2, revoked_reason = $3
-where user_id = $1 and revoked_at is null and expires_at > $2 and ($4::uuid is null or id = $4) and id is distinct from $5
+where user_id = $1 and revoked_at is null and expires_at > $2
+    and ($4::uuid is null or id = $4 or (parent_id = $4 and {GOES_WITH_IT}))
+    and id is distinct from $5 and (parent_id is distinct from $5 or $5 is null)
 returning id
+"""
+REVOKE_SESSION = f"""
+update sessions set revoked_at = $2, revoked_reason = $3
+where (id = $1 or (parent_id = $1 and {GOES_WITH_IT})) and revoked_at is null returning id
+"""
+REVOKE_OF_CLIENT = """
+update sessions set revoked_at = $2, revoked_reason = $3 where client_id = $1 and revoked_at is null returning id
 """
 
 
@@ -85,9 +95,8 @@ async def spend(
 
 
 async def revoke_session(tx: Transaction, id: UUID, reason: str, *, now: datetime) -> None:
-    """With its access tokens. One that has ended before stays as it is."""
-    ended = await tx.fetch(REVOKE_SESSION, id, now, reason)
-    await revocations.revoke(tx, Kind.SESSION, *(row["id"] for row in ended), now=now)
+    """With those of clients that stem from it, and all access tokens."""
+    await _ended(tx, await tx.fetch(REVOKE_SESSION, id, now, reason), now)
 
 
 async def revoke_sessions(
@@ -100,9 +109,20 @@ async def revoke_sessions(
     but: UUID | None = None,
 ) -> int:
     """End the live sessions of a user, one of them, or all but one, with their access tokens; returns how many."""
-    ended = await tx.fetch(REVOKE_SESSIONS, user_id, now, reason, only, but)
-    await revocations.revoke(tx, Kind.SESSION, *(row["id"] for row in ended), now=now)
-    return len(ended)
+    return await _ended(tx, await tx.fetch(REVOKE_SESSIONS, user_id, now, reason, only, but), now)
+
+
+async def revoke_of_client(tx: Transaction, client_id: UUID, reason: str, *, now: datetime) -> None:
+    """Whatever people let this client in for."""
+    await _ended(tx, await tx.fetch(REVOKE_OF_CLIENT, client_id, now, reason), now)
+
+
+async def _ended(tx: Transaction, rows: Sequence[Any], now: datetime) -> int:
+    ids = [row["id"] for row in rows]
+    if ids:
+        await revocations.revoke(tx, Kind.SESSION, *ids, now=now)
+        await notices.add(tx, ids, now=now)
+    return len(ids)
 
 
 async def set_amr(tx: Transaction, id: UUID, user_id: UUID, amr: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from orderhub_gateway.examples.admin import ADMIN
 from orderhub_gateway.examples.auth import AUTH
 from orderhub_gateway.examples.catalogue import CATALOGUE
+from orderhub_gateway.examples.clients import CLIENTS
 from orderhub_gateway.examples.deliveries import DELIVERIES
 from orderhub_gateway.examples.keys import KEYS
 from orderhub_gateway.examples.mfa import MFA
@@ -19,5 +20,5 @@ from orderhub_gateway.examples.things import Example
 
 __all__ = ["EXAMPLES", "Example"]
 
-EXAMPLES: Final = {**AUTH, **MFA, **CATALOGUE, **ORDERS, **PAYMENTS, **DELIVERIES, **ADMIN, **KEYS}
+EXAMPLES: Final = {**AUTH, **MFA, **CATALOGUE, **ORDERS, **PAYMENTS, **DELIVERIES, **ADMIN, **KEYS, **CLIENTS}
 """By operation id."""
