@@ -76,8 +76,7 @@ def application(
     hook = Router("/", route_handlers=[payments.WEBHOOK], request_max_body_size=settings.webhook_limit)
     api = Router("/api/v1", route_handlers=[*API_ROUTES, large, hook], before_request=admitted)
     app = Litestar(
-        [api, *keys.ROOT, *system.ROUTES],
-        [api, *system.ROUTES, *oidc.ROUTES],
+        [api, *keys.ROOT, *oidc.ROUTES, *system.ROUTES],
         exception_handlers={HTTPException: problems.on_error, Exception: problems.on_error},
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,

@@ -68,7 +68,7 @@ class SigningIn:
     async def _first_step(
         self, row: Interaction, secret: str, email: str, password: str, browser: Browser
     ) -> SignedIn | Turn:
-        user = await self.accounts.check_password(email, password)
+        user = await self.accounts.check_password(email, password, browser.client)
         model.check_can_issue(user, now=self.db.clock.now())
         if not model.second_factor_needed(user):
             return await self._signed_in(row, user, model.PASSWORD, browser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any, Final
@@ -12,13 +11,13 @@ import msgspec
 from litestar import Response, get, post, route
 from orderhub_chassis.errors import HTTP_STATUS, Failure, Kind
 from orderhub_chassis.telemetry import log
-from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1 import oidc_pb2 as pb
 
 from orderhub_gateway import pages
+from orderhub_gateway.api.auth import client_of, limit_account
 from orderhub_gateway.calling import HttpRequest, context_of, parts_of, peers_of
 from orderhub_gateway.clients import as_gateway
-from orderhub_gateway.errors import LimitReached, UnsupportedContent
+from orderhub_gateway.errors import UnsupportedContent
 from orderhub_gateway.responses import Headers, Raw
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -51,14 +50,6 @@ async def metadata(request: HttpRequest) -> Response[Any]:
     return Raw(200, answer.json.encode(), [(b"cache-control", METADATA_SECONDS)])
 
 
-@get("/oauth2/jwks", include_in_schema=False)
-async def jwks(request: HttpRequest) -> Response[Any]:
-    auth = peers_of(request).auth
-    answer = await auth(auth.stub.GetJwks, auth_pb2.GetJwksRequest(), call=as_gateway())
-    age = b"max-age=%d" % answer.max_age_seconds
-    return Raw(200, answer.jwks_json.encode(), [(b"cache-control", age)], b"application/jwk-set+json")
-
-
 @get(["/oauth2/pages.css", "/oauth2/pages.js"], include_in_schema=False)
 async def asset(request: HttpRequest) -> Response[Any]:
     name = request.scope["path"].rpartition("/")[2]
@@ -82,7 +73,7 @@ async def login(request: HttpRequest) -> Response[Any]:
     async def ask(request: HttpRequest) -> pb.Turn:
         oidc, given = peers_of(request).oidc, dict(await _form(request))
         if email := given.get("email", ""):
-            await _limit_account(request, email)
+            await limit_account(request, email)
         message = pb.SignInRequest(
             interaction=given.get("interaction", ""), email=email, password=given.get("password", ""),
             code=given.get("code", ""), browser=_browser(request),
@@ -182,7 +173,7 @@ async def _client_call(request: HttpRequest, method: str) -> Raw:
     except Failure as failure:
         return _oauth_error(HTTP_STATUS[failure.kind], "invalid_request", failure.detail)
     message = pb.ClientCall(
-        parameters=_listed(given), authorization=_header(request, b"authorization"), client=_client(request)
+        parameters=_listed(given), authorization=_header(request, b"authorization"), client=client_of(request)
     )
     try:
         return _client_answer(await oidc(getattr(oidc.stub, method), message, call=as_gateway()))
@@ -266,12 +257,7 @@ def _browser(request: HttpRequest) -> pb.Browser:
         given, _, value = part.strip().partition("=")
         if given == name:
             found.append(value)
-    return pb.Browser(cookie=found[0] if len(found) == 1 else "", client=_client(request))
-
-
-def _client(request: HttpRequest) -> auth_pb2.Client:
-    agent = _header(request, b"user-agent")
-    return auth_pb2.Client(address=context_of(request).address, user_agent=agent)
+    return pb.Browser(cookie=found[0] if len(found) == 1 else "", client=client_of(request))
 
 
 def _header(request: HttpRequest, name: bytes) -> str:
@@ -308,16 +294,7 @@ def _parsed(text: bytes) -> list[tuple[str, str]]:
         raise Failure("the parameters are not readable", code="request.malformed") from error
 
 
-async def _limit_account(request: HttpRequest, account: str) -> None:
-    """As at auth/login: the same bucket."""
-    parts = parts_of(request)
-    account = hashlib.sha256(account.strip().lower().encode()).hexdigest()[:32]
-    verdict = await parts.limiter.take(parts.login_policy, f"{context_of(request).address}:{account}")
-    if not verdict.allowed:
-        raise LimitReached(verdict.retry_after)
-
-
 ROUTES: list[Any] = [
-    metadata, jwks, asset, authorize, login, consent, logout, confirm_logout, visit_device, decide_device, token,
+    metadata, asset, authorize, login, consent, logout, confirm_logout, visit_device, decide_device, token,
     authorize_device, revoke, introspect, userinfo,
 ]  # fmt: skip
