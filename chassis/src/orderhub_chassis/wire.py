@@ -25,6 +25,8 @@ from uvicorn.protocols.http.httptools_impl import (
 from orderhub_chassis.errors import HttpFailure
 
 LINGER_SECONDS: Final = 2.0
+READ_SECONDS: Final = 20.0
+"""How long an answer waits for the client to read the ones before it."""
 SEPARATORS: Final = 4
 """Bytes of a header line beside name and value: colon, space, CR, LF."""
 REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP/1\.[01]\r?\n")
@@ -58,12 +60,21 @@ class HeadersTooLarge(HttpFailure):
         super().__init__("the headers are larger than is taken here")
 
 
+class HeadTooSlow(HttpFailure):
+    status, code = 408, "request.too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("the request's head did not arrive in time")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In bytes: the target of a request, and all lines of its headers together."""
+    """In bytes: the target of a request, and all lines of its headers together. In seconds: what a client may take
+    from its first byte, or from connecting, to the end of a head; and for what is left of a body after its answer."""
 
     target: int = 8192
     headers: int = 32 * 1024
+    head_seconds: float = 10.0
 
 
 def refusal(scope: Any) -> HttpFailure | None:
@@ -85,6 +96,14 @@ class Protocol(HttpToolsProtocol):
         self._latest = b""
         self._failure: HttpFailure | None = None
         self._idle_since: float | None = None
+        self._owes_since: float | None = None
+        """Since when the client owes bytes for which nothing else sets a time: a body that is read has its request's."""
+        self._owing_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._owes_since = self.loop.time()
+        self._look_at_debt_in(self._limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -93,6 +112,8 @@ class Protocol(HttpToolsProtocol):
         self._unfinished += len(data)
         super().data_received(data)
         self._latest = b""
+        if self._owes_since is not None and self._owing_timer is None:
+            self._look_at_debt_in(self._limits.head_seconds)
         if self._unfinished > self._limits.target + self._limits.headers and not self._ended:
             self._refuse(HeadersTooLarge())
 
@@ -100,6 +121,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._in_body = True, False
         self._headers_size = self._unfinished = 0
+        self._idle_since, self._owes_since = None, self.loop.time()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -117,7 +139,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._begin(self.parser.get_method().decode("ascii"), self.url)
-        self._in_head, self._in_body = False, True
+        self._in_head, self._in_body, self._owes_since = False, True, None
 
     def _begin(self, method: str, target: bytes) -> None:
         """As uvicorn's, for a cycle of ours; the gateway has no root path and no websockets."""
@@ -152,7 +174,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._in_body, self._owes_since = False, None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -164,6 +186,10 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
             return
         self._idle_since = self.loop.time()
+        if self._in_body and self._owes_since is None:
+            # Answered before all of it came, as a refusal is: the rest is read, and thrown away, for so long.
+            self._owes_since = self._idle_since
+            self._look_at_debt_in(self._limits.head_seconds)
         if self.timeout_keep_alive_task is None:
             self._look_in(self.timeout_keep_alive)
 
@@ -174,18 +200,39 @@ class Protocol(HttpToolsProtocol):
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_in(left)
+        elif self.transport.get_write_buffer_size():
+            # It has not read its answer in all that time; a close would wait for it.
+            self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
+
+    def _look_at_debt_in(self, seconds: float) -> None:
+        if self._owing_timer is None:
+            self._owing_timer = self.loop.call_later(seconds, self._look_at_debt)
+
+    def _look_at_debt(self) -> None:
+        self._owing_timer = None
+        if self._owes_since is None or self._ended or self.transport.is_closing():
+            return
+        left = self._owes_since + self._limits.head_seconds - self.loop.time()
+        if left > 0:
+            self._look_at_debt_in(left)
+        elif self._in_head:
+            self._refuse(HeadTooSlow())
+        else:
+            self.transport.close()
 
     def _look_in(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _unset_keepalive_if_required(self) -> None:
-        """uvicorn calls this for whatever comes in; the timer stays, and looks for itself when it is due."""
-        self._idle_since = None
+        """uvicorn calls this for whatever comes in, an empty line too. The timer stays, and looks for itself when it
+        is due; only the begin of a request ends the idleness."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._owing_timer is not None:
+            self._owing_timer.cancel()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
 
@@ -248,8 +295,8 @@ class Cycle(RequestResponseCycle):
 
     async def _send_whole(self, start: Any, body: bytes) -> None:
         if self.flow.write_paused:
-            await self.flow.drain()
-        if self.disconnected:
+            await self._until_read()
+        if self.disconnected or self.transport.is_closing():
             return
         answer = self._head(start["status"], start["headers"]) + body
         self.response_started, self.waiting_for_100_continue = True, False
@@ -259,6 +306,14 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    async def _until_read(self) -> None:
+        """The answers before this one are still in our memory: who does not read them loses the connection."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await self.flow.drain()
+        except TimeoutError:
+            self.transport.abort()
 
     async def send_500_response(self) -> None:
         """uvicorn's says that the connection ends with it, which is read from the headers there and known here."""

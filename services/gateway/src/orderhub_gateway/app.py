@@ -20,15 +20,18 @@ from orderhub_chassis.service import Surroundings, tell_of_death
 from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing, verifier
+from orderhub_gateway.calling import Parts
 from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
 from orderhub_gateway.limits import Limiter
+from orderhub_gateway.maintenance import Maintenance
 from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
 COMPARE_SECONDS = 5.0
+AGAIN_SECONDS = 0.1
 KEYS_CHANGED = "keys:auth"
 """The hint that auth gives when its signing keys have changed."""
 
@@ -63,13 +66,22 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         stack.callback(around.hints.unsubscribe, rotated)
         opening = verifier.opened(settings, around.clock, published.fetch, readiness, rotated)
         access = await stack.enter_async_context(opening)
-        app = routing.application(settings, peers, limiter, readiness, access, published)
+        maintenance = Maintenance(redis_url, readiness.note)
+        stack.push_async_callback(maintenance.close)
+        with contextlib.suppress(RedisError, OSError):
+            await maintenance.load()
+        parts = Parts(settings, peers, limiter, maintenance, readiness, access, published, around.clock)
+        app = routing.application(parts)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         readiness.unready("redis", "not asked yet")
-        edge = Edge(Direct(app), settings, access, limiter, readiness)
+        edge = Edge(Direct(app), settings, access, limiter, maintenance, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for work in (_until_redis_answers(readiness, redis_url, limiter), _keep_time(around.clock, limiter)):
+        for work in (
+            _until_redis_answers(readiness, redis_url, limiter, maintenance),
+            _keep_time(around.clock, limiter),
+            maintenance.watch(),
+        ):
             await stack.enter_async_context(_beside(work, failed))
         readiness.opened = True
         try:
@@ -85,15 +97,23 @@ async def _beside(work: Coroutine[Any, Any, None], failed: asyncio.Future[None])
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        # redis-py can take a cancel that comes while it connects for a failed connect, and go on.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=AGAIN_SECONDS)
 
 
-async def _until_redis_answers(readiness: Readiness, url: str, limiter: Limiter) -> None:
+async def _until_redis_answers(
+    readiness: Readiness, url: str, limiter: Limiter, maintenance: Maintenance
+) -> None:
     """Beside the serving: most routes do without Redis, whoever starts while it is away must not close them."""
-    await starting.until_there(
-        readiness, "redis", outages.place(url), limiter.reach, waits_for=(RedisError, OSError)
-    )
+
+    async def reach() -> None:
+        """Ready is who has seen the switch: a replica that starts during maintenance lets nothing through."""
+        await limiter.reach()
+        await maintenance.load()
+
+    await starting.until_there(readiness, "redis", outages.place(url), reach, waits_for=(RedisError, OSError))
 
 
 async def _keep_time(clock: Clock, limiter: Limiter) -> None:
@@ -110,7 +130,9 @@ def _serve(edge: Edge, settings: Settings) -> AbstractAsyncContextManager[int]:
         host=settings.host,
         port=settings.port,
         grace=settings.shutdown_grace.total_seconds(),
-        limits=wire.Limits(settings.target_limit, settings.headers_limit),
+        limits=wire.Limits(
+            settings.target_limit, settings.headers_limit, settings.head_limit.total_seconds()
+        ),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         # uvicorn would believe X-Forwarded-For of anybody on this machine; whom to believe is a setting of ours.
         proxy_headers=False,

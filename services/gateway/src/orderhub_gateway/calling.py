@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar.connection import Request
 from orderhub_chassis.calls import Call
+from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
 from orderhub_contracts.common.v1 import common_pb2
 
@@ -18,6 +19,7 @@ from orderhub_gateway.clients import Peers, Service
 from orderhub_gateway.edge import Context
 from orderhub_gateway.errors import IfMatchMalformed, KeyRequired
 from orderhub_gateway.limits import Limiter, Policy
+from orderhub_gateway.maintenance import Maintenance
 from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.responses import Headers
@@ -44,13 +46,17 @@ class Parts:
         settings: Settings,
         peers: Peers,
         limiter: Limiter,
+        maintenance: Maintenance,
         readiness: GatedReadiness,
         access: Verifier,
         published: Published,
+        clock: Clock,
     ) -> None:
         self.settings = settings
         self.peers = peers
         self.limiter = limiter
+        self.maintenance = maintenance
+        self.clock = clock
         self.readiness = readiness
         self.access = access
         self.published = published

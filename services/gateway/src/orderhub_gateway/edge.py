@@ -10,9 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from orderhub_chassis import metrics as chassis_metrics
@@ -23,22 +21,26 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 from orderhub_gateway import problems
-from orderhub_gateway.bodies import escaped
 from orderhub_gateway.deadlines import Deadline
 from orderhub_gateway.errors import (
-    BadRequest,
     IfMatchMalformed,
     KeyMalformed,
     LimitReached,
-    NotAcceptable,
     Stopping,
     TimedOut,
-    TokenRefused,
     TooSlow,
-    bad_field,
 )
 from orderhub_gateway.limits import Limiter, Policy
-from orderhub_gateway.responses import Raw
+from orderhub_gateway.maintenance import Maintenance
+from orderhub_gateway.reading import (
+    bearer,
+    check_accept,
+    check_encoding,
+    check_once,
+    check_query,
+    client_address,
+)
+from orderhub_gateway.responses import NO_STORE, Headers, Raw
 from orderhub_gateway.settings import Settings
 from orderhub_gateway.verifier import Verifier
 
@@ -70,12 +72,22 @@ IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
 IF_MATCH: Final = re.compile(r"[ -~]*")
 """What gRPC takes as metadata; whether it is an ETag matters to the routes that look at it."""
 TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-ACCEPTABLE: Final = frozenset({b"application/*", b"application/problem+json"})
-NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 EXPOSED: Final = (
     b"ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed,"
-    b" Preference-Applied"
+    b" Preference-Applied, Deprecation, Sunset, Link"
 )
+ALWAYS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+"""On every answer. Scripts of the origins that CORS lets in are not kept out by the last one: it is for `no-cors`."""
+HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
+"""RFC 6797, for this host alone: what its siblings speak is not ours to say."""
+NO_PAGE: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""For what is no page: taken for one, it may load nothing, and stands in nobody's frame."""
+PRIVATE: Final = (b"authorization", b"x-api-key", b"cookie")
+"""With one of these an answer is for whoever asked, and nobody's cache keeps it, unless its route says otherwise."""
 SLOW_SECONDS: Final = 2.0
 PREFLIGHT: Final = Raw(
     204,
@@ -99,7 +111,8 @@ class Context(msgspec.Struct):
     content_type: bytes
     content_length: int
     prefer: str
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
+    private: bool = False
     status: int = 500
     started: bool = False
     body_complete: bool = False
@@ -109,9 +122,17 @@ class Edge:
     """The ASGI app that uvicorn serves."""
 
     def __init__(
-        self, app: App, settings: Settings, verifier: Verifier, limiter: Limiter, readiness: Readiness
+        self,
+        app: App,
+        settings: Settings,
+        verifier: Verifier,
+        limiter: Limiter,
+        maintenance: Maintenance,
+        readiness: Readiness,
     ) -> None:
         self._app = app
+        self._maintenance = maintenance
+        self._always = [*ALWAYS, HTTPS_ONLY] if settings.public_url.startswith("https://") else ALWAYS
         self._verifier = verifier
         self._limiter = limiter
         self._readiness = readiness
@@ -136,6 +157,7 @@ class Edge:
         headers = dict(scope["headers"])
         address = client_address(scope, headers, self._proxies)
         context = scope["orderhub"] = _context(headers, address, time.monotonic() + self._seconds)
+        context.headers += self._always
         if self._readiness.draining:  # who keeps connections opens the next one at another replica
             context.headers.append((b"connection", b"close"))
         self._cross_origin(headers, context)
@@ -153,6 +175,8 @@ class Edge:
         try:
             with self._deadline:
                 _check_readable(scope)
+                if len(headers) != len(scope["headers"]):
+                    check_once(scope["headers"])
                 if self._is_preflight(scope, headers):
                     await PREFLIGHT.send_over(scope, receive, send)
                 else:
@@ -164,7 +188,10 @@ class Edge:
                 raise
             await problems.answer(Stopping()).send_over(scope, receive, send)
         except TimeoutError:
-            await problems.answer(_given_up(context)).send_over(scope, receive, send)
+            failure = _given_up(context)
+            if isinstance(failure, TooSlow):  # RFC 9110, section 15.5.9
+                context.headers.append((b"connection", b"close"))
+            await problems.answer(failure).send_over(scope, receive, send)
         except Failure as failure:
             await problems.answer(failure).send_over(scope, receive, send)
 
@@ -190,6 +217,8 @@ class Edge:
             money = path.startswith(PAYMENTS) and scope["method"] not in READS
             await self._limit(self._payments if money else self._per_principal, caller.user_id, context)
             context.call = _called_by(caller, context.call)
+        if self._maintenance.state.enabled:
+            self._maintenance.check(scope["method"], path, caller)
         current_call.set(context.call)
 
     async def _admit_elsewhere(self, path: str, context: Context) -> None:
@@ -282,16 +311,9 @@ def _context(headers: dict[bytes, bytes], address: str, deadline: float) -> Cont
         headers.get(b"content-type", b""),
         int(headers.get(b"content-length", b"0")),
         headers.get(b"prefer", b"").decode("latin-1"),
-        [(b"x-request-id", request_id), (b"traceparent", traceparent.encode()), NOSNIFF],
+        [(b"x-request-id", request_id), (b"traceparent", traceparent.encode())],
+        any(name in headers for name in PRIVATE),
     )
-
-
-def bearer(authorization: bytes) -> bytes:
-    """The token of an Authorization header (RFC 6750, section 2.1). Raises TokenRefused."""
-    scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer" or not token:
-        raise TokenRefused("Authorization must be: Bearer <access token>")
-    return token
 
 
 def _called_by(caller: Caller, call: Call) -> Call:
@@ -306,12 +328,21 @@ def _answering(context: Context, send: Send, *, bare: bool) -> Send:
     async def answering(message: Message) -> None:
         if message["type"] == "http.response.start":
             context.started, context.status = True, message["status"]
-            message["headers"] = [*message["headers"], *context.headers]
+            message["headers"] = [*message["headers"], *context.headers, *_unless_said(message, context)]
         elif bare:
             message = {**message, "body": b""}
         await send(message)
 
     return answering
+
+
+def _unless_said(message: Message, context: Context) -> Headers:
+    """What a route may say otherwise."""
+    said = {name for name, _ in message["headers"]}
+    headers = [] if NO_PAGE[0] in said else [NO_PAGE]
+    if context.private and NO_STORE[0] not in said:
+        headers.append(NO_STORE)
+    return headers
 
 
 def _check_readable(scope: Scope) -> None:
@@ -335,65 +366,3 @@ def _given_up(context: Context) -> Failure:
     if context.started:
         raise TimeoutError("the answer had begun")
     return TimedOut() if context.body_complete else TooSlow()
-
-
-def check_query(query: bytes) -> None:
-    """Raises a Failure for a query that is no UTF-8, has a NUL in it, or names a parameter twice."""
-    check_encoding(query)
-    if b"&" in query:
-        names = _names(query)
-        if doubled := next((name for name in names if names.count(name) > 1), None):
-            raise bad_field(f"/query/{escaped(doubled)}", "doubled", "stands twice in the query")
-
-
-def check_known(query: bytes, known: frozenset[str]) -> None:
-    """Raises a Failure for a parameter that the operation does not have; `check_query` has seen the query before."""
-    for name in _names(query):
-        if name not in known:
-            raise bad_field(f"/query/{escaped(name)}", "unknown", "is no parameter of this operation")
-
-
-def _names(query: bytes) -> list[str]:
-    return [name for name, _ in parse_qsl(query.decode(), keep_blank_values=True)]
-
-
-def check_encoding(query: bytes) -> None:
-    """Raises a Failure for a query that is no UTF-8 or has a NUL in it."""
-    if b"%" not in query and query.isascii():
-        return
-    try:
-        text = unquote_to_bytes(query).decode()
-    except UnicodeDecodeError:
-        raise BadRequest("the query is not UTF-8", code="request.malformed_query") from None
-    if "\0" in text:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        name = next((name for name, value in pairs if "\0" in name + value), "")
-        raise bad_field(f"/query/{name}", "characters", "must not contain the NUL character")
-
-
-def check_accept(accept: bytes) -> None:
-    """Raises NotAcceptable where JSON is none of the media ranges (RFC 9110, section 12.5.1)."""
-    if b"*/*" in accept or b"application/json" in accept or not accept.strip():
-        return
-    ranges = [part.partition(b";") for part in accept.lower().split(b",")]
-    if not any(r.strip() in ACCEPTABLE and q.replace(b" ", b"")[:4] != b"q=0" for r, _, q in ranges):
-        raise NotAcceptable
-
-
-def client_address(scope: Scope, headers: dict[bytes, bytes], proxies: tuple[Any, ...]) -> str:
-    """The client's address; behind proxies of ours the last of X-Forwarded-For that is none of them."""
-    client = scope.get("client")
-    peer = str(client[0]) if client else "unknown"
-    if not proxies:
-        return peer
-    hops = [*headers.get(b"x-forwarded-for", b"").decode("latin-1").split(","), peer]
-    strangers = (hop.strip() for hop in reversed(hops) if not _is_proxy(hop.strip(), proxies))
-    return next((hop for hop in strangers if hop), peer)
-
-
-def _is_proxy(address: str, proxies: tuple[Any, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in proxies)

@@ -119,6 +119,40 @@ class IfMatchMalformed(BadRequest):
         super().__init__('If-Match must be one ETag such as "7", or *')
 
 
+class HeaderDoubled(BadRequest):
+    code = "request.header_doubled"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the header {name} may stand in a request only once")
+
+
+class Gone(HttpFailure):
+    """The route's Sunset is over (RFC 8594)."""
+
+    status, code = 410, "request.gone"
+
+    def __init__(self) -> None:
+        super().__init__("this route is not served any more: see the link of this answer")
+
+
+class UnderMaintenance(Unavailable):
+    """Operators have switched changes off; `message` is theirs."""
+
+    code = "gateway.maintenance"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class MaintenanceAway(Unavailable):
+    """The switch is in Redis."""
+
+    code = "gateway.maintenance_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the switch cannot be turned right now", retry_after=1)
+
+
 class TokenRefused(Unauthenticated):
     code = "auth.token_refused"
 

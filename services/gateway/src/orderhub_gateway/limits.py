@@ -115,16 +115,21 @@ class _Question(msgspec.Struct, frozen=True):
     want: int
 
 
+def impatient(redis_url: str) -> Redis:
+    """A client that gives up soon, and at once: what a request waits for Redis is bounded."""
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 class Limiter:
     """Counts per policy and key. One per gateway."""
 
     def __init__(self, redis_url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._redis = Redis.from_url(
-            redis_url,
-            socket_timeout=REDIS_TIMEOUT,
-            socket_connect_timeout=REDIS_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = impatient(redis_url)
         self._script: Any = self._redis.register_script(SCRIPT)
         self._monotonic = monotonic
         self._locals: OrderedDict[tuple[str, str], _Local] = OrderedDict()

@@ -45,3 +45,4 @@ UPSTREAM_REPEATS = Counter(
     "Calls that could be made again after the service was away: repeated, or the budget was empty.",
     ("upstream", "outcome"),
 )
+MAINTENANCE = Gauge("orderhub_gateway_maintenance", "1 while operators have switched changes off.")

@@ -17,6 +17,7 @@ from orderhub_chassis.problems import Problem
 
 from orderhub_gateway.examples import EXAMPLES, Example
 from orderhub_gateway.policy import ANYBODY, ROLES, Policy
+from orderhub_gateway.retirements import RETIRED
 from orderhub_gateway.schemas import (
     auth,
     catalogue,
@@ -60,6 +61,7 @@ KEYLESS: Final = frozenset(
         "quoteDelivery",
         "importProducts",
         "replayDeadLetter",
+        "setMaintenance",
         "receiveStripeWebhook",
     }
 )
@@ -114,6 +116,8 @@ class Document:
         if more.strip():
             operation["description"] = more.strip()
         self._say_who(path, method, operation)
+        if (path, method) in RETIRED:
+            operation["deprecated"] = True
         for parameter in operation.get("parameters", ()):
             _plain(parameter)
         operation.setdefault("parameters", []).extend(_headers(name, method))

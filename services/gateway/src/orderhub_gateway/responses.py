@@ -11,6 +11,7 @@ T = TypeVar("T")
 JSON = b"application/json"
 ENCODER = msgspec.json.Encoder()
 Headers = list[tuple[bytes, bytes]]
+NO_STORE = (b"cache-control", b"no-store")
 
 
 class Raw(Response[Any]):

@@ -20,6 +20,7 @@ from orderhub_gateway.api import (
     clients,
     deliveries,
     keys,
+    maintenance,
     mfa,
     oidc,
     orders,
@@ -28,18 +29,12 @@ from orderhub_gateway.api import (
 )
 from orderhub_gateway.bodies import BodyRequest
 from orderhub_gateway.calling import Parts
-from orderhub_gateway.clients import Peers
-from orderhub_gateway.edge import check_known
-from orderhub_gateway.limits import Limiter
+from orderhub_gateway.errors import Gone
 from orderhub_gateway.openapi import Document
 from orderhub_gateway.policy import Policy as RolePolicy
-from orderhub_gateway.published import Published
-from orderhub_gateway.readiness import GatedReadiness
-from orderhub_gateway.settings import Settings
-from orderhub_gateway.verifier import Verifier
+from orderhub_gateway.reading import check_known
+from orderhub_gateway.retirements import RETIRED, Operation
 
-Operation = tuple[str, str]
-"""The template of a path, and a method."""
 API_ROUTES = [
     *auth.ROUTES,
     *mfa.ROUTES,
@@ -50,24 +45,22 @@ API_ROUTES = [
     *admin.ROUTES,
     *keys.ROUTES,
     *clients.ROUTES,
+    *maintenance.ROUTES,
 ]
 
 
-def application(
-    settings: Settings,
-    peers: Peers,
-    limiter: Limiter,
-    readiness: GatedReadiness,
-    access: Verifier,
-    published: Published,
-) -> Litestar:
-    roles = RolePolicy()
+def application(parts: Parts) -> Litestar:
+    roles, settings = RolePolicy(), parts.settings
     declared: dict[Operation, frozenset[str]] = {}
 
     # Not a guard: Litestar copies the handler for each call of one, 6 µs.
     async def admitted(request: Request[Any, Any, Any]) -> None:
         scope: Any = request.scope
         path, method = scope["path_template"], scope["method"]
+        if retired := RETIRED.get((path, method)):
+            scope["orderhub"].headers += retired.headers
+            if settings.sunset_refuses and retired.is_over(parts.clock.now()):
+                raise Gone
         roles.check(scope["orderhub"].call.caller, path, method)
         if scope["query_string"]:
             check_known(scope["query_string"], declared[path, method])
@@ -81,7 +74,7 @@ def application(
         openapi_config=OpenAPIConfig("OrderHub", "1", path="/openapi", render_plugins=()),
         request_class=BodyRequest,
         request_max_body_size=settings.body_limit,
-        state=State({"parts": Parts(settings, peers, limiter, readiness, access, published)}),
+        state=State({"parts": parts}),
         logging_config=None,
     )
     declared.update(_query_parameters(app))

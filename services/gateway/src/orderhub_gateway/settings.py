@@ -87,6 +87,10 @@ class Settings(CommonSettings):
     webhook_burst_per_address: int = Field(
         500, ge=1, description="Webhooks of the card provider at once, per address."
     )
+    sunset_refuses: bool = Field(
+        False,
+        description="Whether a route whose Sunset is over answers 410; without, it goes on being served.",
+    )
     target_limit: int = Field(
         8192, ge=1024, le=65_535, description="Longest target of a request, with its query, in bytes."
     )
@@ -94,6 +98,14 @@ class Settings(CommonSettings):
         32 * 1024, ge=4096, le=MIB, description="Largest sum of a request's header lines in bytes."
     )
     body_limit: int = Field(MIB, ge=1024, le=LARGEST_BODY, description="Largest request body in bytes.")
+    json_depth: int = Field(
+        32, ge=8, le=200, description="Deepest nesting of arrays and objects in a JSON body."
+    )
+    head_limit: timedelta = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="Longest time for the head of a request, and for what is left of a body after its answer.",
+    )
     import_limit: int = Field(
         20 * MIB, ge=1024, le=LARGEST_BODY, description="Largest CSV file of an import in bytes."
     )

@@ -93,9 +93,10 @@ BAD_BODIES = [
     (without("payment"), "request.required", "/payment"),
     (without("ship_to.city"), "request.required", "/ship_to/city"),
     (json.dumps(ORDER).encode()[:-1] + b', "payment": {"token": "tok_ok"}}', "request.doubled", "/payment"),
-    (changed("comment", "X").replace(b'"X"', b"[" * 100_000), "request.type", "/comment"),
-    (b'{"lines": ' + b"[" * 100_000, "request.type", "/lines/0"),
-    (b'{"nothing": ' + b"[" * 100_000, "request.unknown", "/nothing"),
+    (changed("comment", "X").replace(b'"X"', b"[" * 100_000), "request.too_deep", None),
+    (changed("comment", [[[[[[[["deep"]]]]]]]]), "request.type", "/comment"),
+    (b'{"lines": ' + b"[" * 100_000, "request.too_deep", None),
+    (b'{"nothing": ' + b"[" * 100_000, "request.too_deep", None),
     (changed("ship_to.lat", 1).replace(b'"lat": 1', b'"lat": NaN'), "request.malformed_json", None),
     (changed("ship_to.lat", 1).replace(b'"lat": 1', b'"lat": 1e999'), None, None),
 ]
@@ -237,6 +238,16 @@ async def test_bodies_have_a_limit_whether_they_say_their_length_or_not(open_gat
     assert (await api("POST", "/v1/products/import", content=b"x" * 2500, headers=vendor)).status_code == 503
     answer = await api("POST", "/v1/products/import", content=b"x" * 3001, headers=vendor)
     assert_problem(answer, 413, "request.too_large")
+
+
+async def test_json_may_be_nested_as_deep_as_the_setting_says(open_gateway: Any) -> None:
+    api = await open_gateway(json_depth=8)
+    headers = await api.as_("customer", **JSON, **{"idempotency-key": "k"})
+    for levels, code in ((7, "request.type"), (8, "request.too_deep")):
+        nested = b"[" * levels + b"]" * levels
+        answer = await api("POST", "/v1/orders", content=b'{"comment":' + nested + b"}", headers=headers)
+        problem = assert_problem(answer, 400, code)
+    assert problem["detail"] == "the JSON is nested deeper than 8 levels"
 
 
 async def test_an_import_is_text(api: Any) -> None:

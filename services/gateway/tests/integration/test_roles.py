@@ -31,6 +31,7 @@ TABLE = {
     "listSigningKeys": "o", "rotateSigningKeys": "o",
     "registerClient": "o", "listClients": "o", "getClient": "o", "replaceClient": "o", "deleteClient": "o",
     "renewClientSecret": "o",
+    "getMaintenance": "o", "setMaintenance": "o",
 }  # fmt: skip
 
 

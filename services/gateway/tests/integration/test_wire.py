@@ -91,6 +91,11 @@ async def test_what_is_no_http_is_a_problem_like_every_other(api: Any) -> None:
         assert_refused(answer, 400, "request.malformed")
 
 
+async def test_a_request_to_two_hosts_is_refused(api: Any) -> None:
+    (answer,) = await sent(api, HEAD + b"Host: y\r\nConnection: close" + END)
+    assert_refused(answer, 400, "request.header_doubled")
+
+
 async def test_an_unknown_method_is_told_the_known_ones(api: Any) -> None:
     for line in (b"FOO / HTTP/1.1", b"get /ping HTTP/1.1", b"X-Y!z /api/v1/orders?a=b HTTP/1.0"):
         (answer,) = await sent(api, line + b"\r\nHost: x" + END)

@@ -104,3 +104,66 @@ def test_a_doubled_member_is_refused_wherever_it_is(
         with pytest.raises(Failure) as refused:
             bodies.decode(ANY, body.encode())
         assert refused.value.code == "request.doubled"
+
+
+DEPTH = 8
+SHALLOW: list[tuple[str, bytes]] = [
+    ("at-the-limit", b"[" * DEPTH + b"]" * DEPTH),
+    ("many-side-by-side", b"[" + b",".join([b"[[]]"] * 1000) + b"]"),
+    ("objects-and-arrays", b'{"a":[{"b":[{"c":[{"d":[]}]}]}]}' + b" " * 9),
+    ("in-a-string", b'["' + b"[" * 1000 + b'"]'),
+    ("behind-an-escaped-quote", b'["a\\"' + b"[" * 1000 + b'\\""]'),
+    ("behind-escaped-backslashes", b'["a\\\\","' + b"{" * 1000 + b'"]'),
+    ("a-string-without-an-end", b'["' + b"[" * 1000),
+    ("closed-too-often", b"[]" * 100 + b"]" * 100),
+]
+DEEP: list[tuple[str, bytes]] = [
+    ("one-too-many", b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1)),
+    ("objects", b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1)),
+    ("both", b'[{"a":' * (DEPTH // 2) + b"[1]" + b"}]" * (DEPTH // 2)),
+    ("after-shallow-ones", b"[" + b"[],[[]]," * 50 + b"[" * DEPTH + b"]" * DEPTH + b"]"),
+    ("never-closed", b"[" * 500_000),
+    ("after-a-string", b'["]]]]]]]]]",' + b"[" * DEPTH + b"]" * (DEPTH + 1)),
+    ("after-a-string-with-a-backslash-at-its-end", b'["\\\\",' + b"[" * DEPTH + b"]" * (DEPTH + 1)),
+]
+
+
+@pytest.mark.parametrize("body", [body for _, body in SHALLOW], ids=[name for name, _ in SHALLOW])
+def test_what_is_nested_as_deep_as_may_be_passes(body: bytes) -> None:
+    bodies.check_depth(body, DEPTH)
+
+
+@pytest.mark.parametrize("body", [body for _, body in DEEP], ids=[name for name, _ in DEEP])
+def test_what_is_nested_deeper_is_refused_with_the_limit(body: bytes) -> None:
+    with pytest.raises(bodies.TooDeep, match=f"deeper than {DEPTH} levels"):
+        bodies.check_depth(body, DEPTH)
+
+
+def depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max((depth(item) for item in inner), default=0)
+
+
+@given(VALUES, st.integers(0, 5), st.integers(1, 6))
+def test_the_limit_is_on_the_depth_that_a_parser_sees(value: Any, around: int, limit: int) -> None:
+    for _ in range(around):
+        value = [value]
+    body = json.dumps(value).encode()
+    if depth(value) > limit:
+        with pytest.raises(bodies.TooDeep):
+            bodies.check_depth(body, limit)
+    else:
+        bodies.check_depth(body, limit)
+
+
+@given(st.binary(max_size=300) | st.text(alphabet='[]{}"\\,a', max_size=300).map(str.encode))
+def test_no_bytes_make_the_check_fail_in_another_way(body: bytes) -> None:
+    try:
+        bodies.check_depth(body, 3)
+    except bodies.TooDeep:
+        return
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return
+    assert depth(parsed) <= 3

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 from orderhub_chassis.errors import Failure
 from orderhub_gateway.calling import PREFER_WAIT
-from orderhub_gateway.edge import check_accept, check_query, client_address
+from orderhub_gateway.reading import check_accept, check_query, client_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 

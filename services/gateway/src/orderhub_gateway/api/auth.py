@@ -14,9 +14,9 @@ from orderhub_gateway.api.parameters import Cursor, Limit
 from orderhub_gateway.bodies import JsonBody
 from orderhub_gateway.calling import HttpRequest, context_of, page, page_request, parts_of, peers_of
 from orderhub_gateway.convert import auth as convert
-from orderhub_gateway.edge import bearer
 from orderhub_gateway.errors import LimitReached
-from orderhub_gateway.responses import Json, Raw
+from orderhub_gateway.reading import bearer
+from orderhub_gateway.responses import NO_STORE, Json, Raw
 from orderhub_gateway.schemas.auth import (
     ChangePassword,
     ConfirmEmail,
@@ -31,8 +31,6 @@ from orderhub_gateway.schemas.auth import (
     UpdateMe,
 )
 from orderhub_gateway.schemas.common import Page
-
-NO_STORE = (b"cache-control", b"no-store")
 
 
 @post("/auth/register", dto=JsonBody[Register], return_dto=None, operation_id="register", status_code=202)

@@ -9,11 +9,11 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 from orderhub_contracts.auth.v1 import mfa_pb2 as pb
 
-from orderhub_gateway.api.auth import NO_STORE, client_of, limit_account
+from orderhub_gateway.api.auth import client_of, limit_account
 from orderhub_gateway.bodies import JsonBody
 from orderhub_gateway.calling import HttpRequest, context_of, peers_of
 from orderhub_gateway.convert import auth as convert
-from orderhub_gateway.responses import Json, Raw
+from orderhub_gateway.responses import NO_STORE, Json, Raw
 from orderhub_gateway.schemas.auth import TokenPair
 from orderhub_gateway.schemas.mfa import (
     ConfirmTotp,

@@ -17,6 +17,11 @@ from orderhub_gateway.examples.things import (
     problem,
 )
 
+MAINTENANCE_OFF: Final = {
+    "enabled": False, "message": "maintenance: changes are not taken right now", "retry_after_seconds": 300,
+    "changed_at": "2026-03-01T12:00:00Z", "changed_by": COURIER,
+}  # fmt: skip
+
 
 def _over(action: str) -> tuple[Example, ...]:
     """An action on a run that is over."""
@@ -74,6 +79,18 @@ ADMIN: Final[dict[str, tuple[Example, ...]]] = {
     ),
     "reconcile": (
         Example("clean", "Everything agrees", "operator", 200, {"payments_checked": 1, "differences": []}),
+    ),
+    "getMaintenance": (Example("off", "Changes are taken", "operator", 200, MAINTENANCE_OFF),),
+    "setMaintenance": (
+        Example("off", "Take changes again", "operator", 200, MAINTENANCE_OFF, {"enabled": False}),
+        Example(
+            "refused", "A time that is none", "operator", 400,
+            problem(
+                400, "Bad Request", "request.range", "/retry_after_seconds: expected int >= 1",
+                {"pointer": "/retry_after_seconds", "code": "range", "detail": "expected int >= 1"},
+            ),
+            {"enabled": True, "message": "Back at 6 am.", "retry_after_seconds": 0},
+        ),
     ),
     "listUsers": (
         Example("couriers", "All couriers", "operator", 200, page(A_USER_ENTRY), None, {"role": "courier"}),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from orderhub_gateway.schemas.common import Input, Money, Reason
 
@@ -92,3 +93,23 @@ class Difference(msgspec.Struct, kw_only=True):
 class Reconciliation(msgspec.Struct, kw_only=True):
     payments_checked: int
     differences: list[Difference]
+
+
+class Maintenance(msgspec.Struct, kw_only=True):
+    """The switch; `changed_at` and `changed_by` are null where nobody has ever turned it."""
+
+    enabled: bool
+    message: str
+    retry_after_seconds: int
+    changed_at: str | None
+    changed_by: str | None
+
+
+class SetMaintenance(Input):
+    """`message` is what everybody reads whose change is refused."""
+
+    enabled: bool
+    message: Annotated[str, Meta(min_length=1, max_length=500)] = (
+        "maintenance: changes are not taken right now"
+    )
+    retry_after_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
