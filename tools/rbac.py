@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from orderhub_gateway.policy import ANYBODY, ROLES, WHOSE, Policy
+from orderhub_contracts.api_keys import SCOPES
+from orderhub_gateway.policy import ANYBODY, ROLES, SCOPE, WHOSE, Policy
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "rbac.md"
 NOBODY: Final = "–"
@@ -25,7 +26,7 @@ comes with every call, so that a call past the gateway gains nothing.
 
 
 def document(policy: Policy) -> str:
-    return HEAD + "\n".join([*_words(), "", *_table(policy)]) + "\n"
+    return HEAD + "\n".join([*_words(), "", *_scopes(), "", *_table(policy)]) + "\n"
 
 
 def _words() -> Iterator[str]:
@@ -39,13 +40,25 @@ def _words() -> Iterator[str]:
     yield "A service has no way in over HTTP: its identity is for gRPC alone, and as an access token it is refused (401)."
 
 
+def _scopes() -> Iterator[str]:
+    yield "A vendor's API key is a vendor limited to scopes; the last column of the table says which opens a route. What anybody"
+    yield "may do needs none. Any other route answers 403 `auth.insufficient_scope`, or `auth.forbidden` where no vendor comes in."
+    yield ""
+    yield "| scope | lets a key |"
+    yield "|---|---|"
+    for scope, meaning in SCOPES.items():
+        yield f"| {scope} | {meaning} |"
+
+
 def _table(policy: Policy) -> Iterator[str]:
     whose = {(rule.who, rule.permission): rule.whose for rule in policy.rules()}
-    yield f"| route | permission | anonymous | {' | '.join(ROLES)} |"
-    yield f"|---|---|{'---|' * (len(ROLES) + 1)}"
+    yield f"| route | permission | anonymous | {' | '.join(ROLES)} | API key |"
+    yield f"|---|---|{'---|' * (len(ROLES) + 2)}"
     for route, permission in policy.routes().items():
         open_to_all = whose.get((ANYBODY, permission), NOBODY)
         cells = [open_to_all, *(whose.get((role, permission), open_to_all) for role in ROLES)]
+        scopes = [scope for scope in SCOPES if (f"{SCOPE}{scope}", permission) in whose]
+        cells.append(", ".join(scopes) or open_to_all)
         yield f"| `{route}` | {permission} | {' | '.join(cells)} |"
 
 

@@ -26,12 +26,16 @@ CACHE = 20_000
 
 # Tuples, since they are made, hashed and compared several times for each request, at a third of a dataclass' cost.
 class Caller(NamedTuple):
-    """The principal of a request. `roles` holds any of customer, vendor, courier, operator, service."""
+    """The principal of a request. `roles` holds any of customer, vendor, courier, operator, service.
+
+    `scopes` is what an API key is limited to at the door, which has looked at them; no internal token carries them.
+    """
 
     user_id: str = ""
     roles: frozenset[str] = frozenset()
     vendor_id: str = ""
     session_id: str = ""
+    scopes: frozenset[str] | None = None
 
     @property
     def principal(self) -> str:

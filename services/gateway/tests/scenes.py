@@ -142,6 +142,12 @@ class Scene:
         )
         self.ids[things.CLIENT] = made.json()["client_id"]
 
+    async def api_key(self) -> None:
+        body = {"name": "Till", "scopes": ["orders:read"]}
+        made = await self.api("POST", "/v1/api-keys", json=body, headers=await self.api.as_("vendor"))
+        assert made.status_code == 201, made.text
+        self.ids[things.API_KEY] = made.json()["id"]
+
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
         for shown, real in (self.ids | self.texts).items():
@@ -176,6 +182,7 @@ STAGES: dict[str, Stage] = {
     **dict.fromkeys(
         ("listClients", "getClient", "replaceClient", "deleteClient", "renewClientSecret"), Scene.client
     ),
+    **dict.fromkeys(("listApiKeys", "getApiKey", "updateApiKey", "revokeApiKey"), Scene.api_key),
     "revokeSession": Scene.session, "getUser": Scene.user, "updateUser": Scene.user,
     "login": Scene.second_step, "verifySecondFactor": Scene.second_step, "confirmTotp": Scene.enrolling,
     "disableTotp": Scene.enrolled, "renewRecoveryCodes": Scene.enrolled, "switchOffMfa": Scene.user,

@@ -12,6 +12,8 @@ from orderhub_chassis.grpc.server import Register
 from orderhub_chassis.service import Chassis, Surroundings, open_chassis
 from orderhub_chassis.settings import SettingsError
 from orderhub_contracts.auth.v1 import (
+    api_keys_pb2,
+    api_keys_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
     keys_pb2,
@@ -27,11 +29,14 @@ from orderhub_contracts.auth.v1 import (
 from orderhub_auth import metrics, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
+from orderhub_auth.api.api_keys import ApiKeyServicer
 from orderhub_auth.api.clients import ClientServicer
 from orderhub_auth.api.keys import KeyServicer
 from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.api.provider import OidcServicer, Provider
+from orderhub_auth.api_keys.uses import KEPT as API_KEYS_KEPT
+from orderhub_auth.api_keys.uses import ApiKeys
 from orderhub_auth.backoff import Policies
 from orderhub_auth.guarding import Guard
 from orderhub_auth.issuing import Issuing
@@ -60,6 +65,7 @@ from orderhub_auth.schedule import Times
 from orderhub_auth.sealing import Sealing
 from orderhub_auth.settings import Settings
 from orderhub_auth.step_up import StepUp
+from orderhub_auth.store import api_keys as api_key_rows
 from orderhub_auth.store import codes, notices, revocations, second_factors, sessions
 from orderhub_auth.tokens import Issuer
 
@@ -70,8 +76,10 @@ SERVICES = [
     mfa_pb2.DESCRIPTOR.services_by_name["MfaService"].full_name,
     oidc_pb2.DESCRIPTOR.services_by_name["OidcService"].full_name,
     oidc_pb2.DESCRIPTOR.services_by_name["ClientService"].full_name,
+    api_keys_pb2.DESCRIPTOR.services_by_name["ApiKeyService"].full_name,
 ]
 PRUNE_EVERY = timedelta(minutes=10)
+USED_KEYS_EVERY = timedelta(seconds=2)
 TELL_EVERY = timedelta(seconds=2)
 REMEMBERED = timedelta(hours=1)
 """How long a code that ran out is still known: who comes with it later has a copy, and its session ends."""
@@ -111,6 +119,9 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             operated = KeyServicer(keys)
             oidc = OidcServicer(await _provider(chassis, settings, keys.ring, uses, factors))
             clients = ClientServicer(RelyingParties(chassis.db), chassis.cursors)
+            api_keys = ApiKeys(chassis.db, settings.api_key_longest, settings.api_keys_per_vendor)
+            await chassis.every(USED_KEYS_EVERY, "api-keys", api_keys.write_used)
+            keyed = ApiKeyServicer(api_keys, chassis.cursors)
             registrations: list[Register] = [
                 lambda server: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server),
                 lambda server: keys_pb2_grpc.add_KeyServiceServicer_to_server(operated, server),
@@ -118,6 +129,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
                 lambda server: mfa_pb2_grpc.add_MfaServiceServicer_to_server(mfa, server),
                 lambda server: oidc_pb2_grpc.add_OidcServiceServicer_to_server(oidc, server),
                 lambda server: oidc_pb2_grpc.add_ClientServiceServicer_to_server(clients, server),
+                lambda server: api_keys_pb2_grpc.add_ApiKeyServiceServicer_to_server(keyed, server),
             ]
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
@@ -207,7 +219,7 @@ def _secrets(settings: Settings) -> tuple[str, list[str]]:
 
 
 async def _prune(db: Database, factors: SecondFactors) -> bool:
-    """Sessions, codes and second steps that ended, and secrets that another key has sealed; true when there may be more."""
+    """Sessions, codes, second steps and API keys that ended, and secrets that another key has sealed; true when there may be more."""
     now = db.clock.now()
     pruned = await db.run(lambda tx: sessions.prune_sessions(tx, before=now))
     metrics.SESSIONS_PRUNED.inc(pruned)
@@ -219,6 +231,7 @@ async def _prune(db: Database, factors: SecondFactors) -> bool:
         await db.run(lambda tx: codes.prune_codes(tx, before=now)),
         await db.run(lambda tx: second_factors.prune_steps(tx, before=now)),
         await db.run(lambda tx: provider_store.prune(tx, before=now - REMEMBERED)),
+        await db.run(lambda tx: api_key_rows.prune_api_keys(tx, before=now - API_KEYS_KEPT)),
         await factors.seal_again(),
     ]
     return any(done)

@@ -229,3 +229,44 @@ class PasswordsBusy(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("too many logins at once", retry_after=1)
+
+
+class ApiKeyNotFound(NotFound):
+    """Another vendor's, or none at all: the caller is told the same."""
+
+    code = "auth.api_key_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such API key")
+
+
+class VendorNotFound(NotFound):
+    """Another one than the caller's own."""
+
+    code = "auth.vendor_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such vendor")
+
+
+class ApiKeyRevoked(Conflict):
+    code = "auth.api_key_revoked"
+
+    def __init__(self) -> None:
+        super().__init__("the API key is revoked, and stays so")
+
+
+class TooManyApiKeys(Conflict):
+    code = "auth.too_many_api_keys"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"a vendor may have {most} live API keys: revoke one first")
+
+
+class MakerUnknown(Forbidden):
+    """A user of another issuer: nobody would tell us when it is disabled there."""
+
+    code = "auth.maker_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("API keys are made by users of this installation's own; ask an operator for one")

@@ -30,3 +30,8 @@ LOGOUT_NOTICES = Counter(
     "Logouts that clients were told of, by how that ended.",
     ("outcome",),
 )
+API_KEYS = Counter(
+    "orderhub_auth_api_keys_presented_total",
+    "API keys that gateways asked about, by the verdict.",
+    ("verdict",),
+)

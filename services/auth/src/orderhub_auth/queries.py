@@ -9,8 +9,10 @@ from uuid import UUID
 
 from orderhub_chassis.db import Database
 
+from orderhub_auth.api_keys.model import ApiKey, Maker
 from orderhub_auth.keys import StoredKey
 from orderhub_auth.model import Client, Code, Session, User
+from orderhub_auth.store.api_keys import api_key_from
 from orderhub_auth.store.browsers import LIVE, LiveSession, live_from
 from orderhub_auth.store.codes import code_from
 from orderhub_auth.store.second_factors import CODES_LEFT
@@ -34,6 +36,14 @@ select exists (
     select from sessions where id = $1 and user_id = $2 and client_id is null and revoked_at is null
         and coalesce(authenticated_at, created_at) > $3 and expires_at > $4
 )
+"""
+API_KEYS = """
+select k.*, u.roles as maker_roles, u.vendor_id as maker_vendor_id, u.disabled as maker_disabled
+from api_keys k join users u on u.id = k.created_by where k.public_id = any ($1::text[])
+"""
+LIST_API_KEYS = """
+select * from api_keys where ($1::uuid is null or vendor_id = $1) and ($2::uuid is null or id < $2)
+order by id desc limit $3
 """
 
 
@@ -85,6 +95,30 @@ async def recovery_codes_left(db: Database, user_id: UUID) -> int:
 async def code(db: Database, hash: bytes) -> Code | None:
     row = await db.fetchrow("select * from codes where code_hash = $1", hash)
     return code_from(row) if row else None
+
+
+async def api_keys(db: Database, public_ids: list[str]) -> dict[str, tuple[ApiKey, Maker]]:
+    """With whoever made each, as it stands now."""
+    rows = await db.fetch(API_KEYS, public_ids)
+    return {
+        row["public_id"]: (
+            api_key_from(row),
+            Maker(tuple(row["maker_roles"]), row["maker_vendor_id"], row["maker_disabled"]),
+        )
+        for row in rows
+    }
+
+
+async def api_key(db: Database, id: UUID) -> ApiKey | None:
+    row = await db.fetchrow("select * from api_keys where id = $1", id)
+    return api_key_from(row) if row else None
+
+
+async def list_api_keys(
+    db: Database, vendor_id: UUID | None, *, before: UUID | None, limit: int
+) -> list[ApiKey]:
+    """Newest first; of all vendors where none is named."""
+    return [api_key_from(row) for row in await db.fetch(LIST_API_KEYS, vendor_id, before, limit)]
 
 
 async def token_keys(db: Database) -> list[StoredKey]:

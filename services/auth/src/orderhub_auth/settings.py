@@ -80,6 +80,14 @@ class Settings(ServiceSettings):
         description="How often each replica reads the signing keys and looks whether the next is due, where no hint"
         " comes sooner; below the margin.",
     )
+    api_key_longest: timedelta = Field(
+        timedelta(days=365),
+        gt=timedelta(0),
+        description="How long an API key lives at most, and where nothing is said of when it ends.",
+    )
+    api_keys_per_vendor: int = Field(
+        20, ge=1, description="API keys of one vendor that may live at once; more are refused."
+    )
     argon2_memory_kib: int = Field(
         19_456, ge=8, le=MOST_MEMORY_KIB, description="Memory of one password hash in KiB."
     )

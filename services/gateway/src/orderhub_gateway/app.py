@@ -20,6 +20,7 @@ from orderhub_chassis.service import Surroundings, tell_of_death
 from redis.exceptions import RedisError
 
 from orderhub_gateway import clients, routing, verifier
+from orderhub_gateway.api_keys import ApiKeys
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.direct import Direct
 from orderhub_gateway.edge import Edge
@@ -74,7 +75,8 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         app = routing.application(parts)
         app.state.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         readiness.unready("redis", "not asked yet")
-        edge = Edge(Direct(app), settings, access, limiter, maintenance, readiness)
+        keys = ApiKeys(peers.resolve_api_keys, around.clock)
+        edge = Edge(Direct(app), settings, access, keys, limiter, maintenance, readiness)
         port = await stack.enter_async_context(_serve(edge, settings))
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for work in (

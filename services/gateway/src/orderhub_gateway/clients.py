@@ -11,7 +11,9 @@ from orderhub_chassis.batching import Batcher
 from orderhub_chassis.calls import Call, InternalTokens, current_call, service_caller
 from orderhub_chassis.errors import Failure, Unavailable
 from orderhub_chassis.grpc import client
-from orderhub_contracts.auth.v1 import auth_pb2
+from orderhub_contracts.api_keys import Presented
+from orderhub_contracts.auth.v1 import api_keys_pb2, auth_pb2
+from orderhub_contracts.auth.v1.api_keys_pb2_grpc import ApiKeyServiceStub
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.auth.v1.keys_pb2_grpc import KeyServiceStub
 from orderhub_contracts.auth.v1.mfa_pb2_grpc import MfaServiceStub
@@ -36,7 +38,7 @@ Placed = tuple[orders_pb2.Order, bool]
 def as_gateway() -> Call:
     """The call that is under way, made by the gateway for itself: for what users are not told as such."""
     given = current_call.get()
-    return Call(GATEWAY.caller, given.request_id, given.traceparent)
+    return Call(GATEWAY.caller, given.request_id, given.traceparent, deadline=given.deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Peers:
     mfa: Service
     oidc: Service
     relying_parties: Service
+    api_keys: Service
     inventory: Service
     orders: Service
     payments: Service
@@ -88,6 +91,17 @@ class Peers:
             raise Unavailable(away.detail, retry_after=away.retry_after) from away
         return answer
 
+    async def resolve_api_keys(self, presented: Sequence[Presented]) -> Sequence[api_keys_pb2.ResolvedApiKey]:
+        """Raises Unavailable."""
+        keys = [
+            api_keys_pb2.PresentedApiKey(public_id=one.public_id, key_hash=one.key_hash) for one in presented
+        ]
+        request = api_keys_pb2.ResolveApiKeysRequest(keys=keys)
+        answer = await self.api_keys(
+            self.api_keys.stub.ResolveApiKeys, request, call=GATEWAY, repeatable=True
+        )
+        return list(answer.keys)
+
 
 @asynccontextmanager
 async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> AsyncIterator[Peers]:
@@ -109,6 +123,7 @@ async def connect(settings: Settings, tokens: InternalTokens, tell: Tell) -> Asy
             mfa=replace(auth, stub=MfaServiceStub(auth.upstream.peer.channel)),
             oidc=replace(auth, stub=OidcServiceStub(auth.upstream.peer.channel)),
             relying_parties=replace(auth, stub=ClientServiceStub(auth.upstream.peer.channel)),
+            api_keys=replace(auth, stub=ApiKeyServiceStub(auth.upstream.peer.channel)),
             inventory=await service("inventory", InventoryServiceStub),
             orders=orders,
             payments=await service("payments", PaymentsServiceStub),

@@ -21,6 +21,8 @@ from orderhub_chassis.ids import uuid7
 from orderhub_chassis.telemetry import child_of, current_traceparent, log
 
 from orderhub_gateway import problems
+from orderhub_gateway.api_keys import BEARER as API_KEY
+from orderhub_gateway.api_keys import ApiKeys
 from orderhub_gateway.deadlines import Deadline
 from orderhub_gateway.errors import (
     IfMatchMalformed,
@@ -28,6 +30,7 @@ from orderhub_gateway.errors import (
     LimitReached,
     Stopping,
     TimedOut,
+    TokenRefused,
     TooSlow,
 )
 from orderhub_gateway.limits import Limiter, Policy
@@ -126,6 +129,7 @@ class Edge:
         app: App,
         settings: Settings,
         verifier: Verifier,
+        keys: ApiKeys,
         limiter: Limiter,
         maintenance: Maintenance,
         readiness: Readiness,
@@ -134,6 +138,7 @@ class Edge:
         self._maintenance = maintenance
         self._always = [*ALWAYS, HTTPS_ONLY] if settings.public_url.startswith("https://") else ALWAYS
         self._verifier = verifier
+        self._keys = keys
         self._limiter = limiter
         self._readiness = readiness
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
@@ -236,18 +241,24 @@ class Edge:
         if path == WEBHOOK:
             await self._limit(self._webhooks, context.address, context)
             return ANONYMOUS
-        authorization = headers.get(b"authorization")
-        if authorization is None:
+        authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        if authorization is None and key is None:
             await self._limit(self._per_address, context.address, context)
             return ANONYMOUS
         try:
-            return await self._verified(authorization)
+            return await self._verified(authorization, key)
         except Failure:
             await self._limit(self._per_address, context.address, context)
             raise
 
-    async def _verified(self, authorization: bytes) -> Caller:
+    async def _verified(self, authorization: bytes | None, key: bytes | None) -> Caller:
+        if authorization is None:
+            return await self._keys.caller(key or b"")
+        if key is not None:
+            raise TokenRefused("give one of Authorization and X-Api-Key, not both")
         token = bearer(authorization)
+        if token.startswith(API_KEY):
+            return await self._keys.caller(token)
         return self._verifier.known(token) or await self._verifier.verify(token)
 
     async def _limit(self, policy: Policy, key: str, context: Context) -> None:

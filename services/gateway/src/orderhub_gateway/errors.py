@@ -157,6 +157,24 @@ class TokenRefused(Unauthenticated):
     code = "auth.token_refused"
 
 
+class ApiKeyRefused(Unauthenticated):
+    """Mistyped, unknown, wrong, revoked, over, or of somebody who was disabled: the caller is told the same."""
+
+    code = "auth.api_key_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the API key is not valid")
+
+
+class ScopeMissing(Forbidden):
+    """RFC 6750, section 3.1, calls it insufficient_scope."""
+
+    code = "auth.insufficient_scope"
+
+    def __init__(self) -> None:
+        super().__init__("the scopes of this API key do not open this")
+
+
 class VendorMissing(Forbidden):
     """The issuer says vendor, and not which."""
 

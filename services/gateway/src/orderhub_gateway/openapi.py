@@ -14,11 +14,13 @@ from typing import Any, Final
 import msgspec
 from litestar import Litestar
 from orderhub_chassis.problems import Problem
+from orderhub_contracts.api_keys import SCOPES
 
 from orderhub_gateway.examples import EXAMPLES, Example
 from orderhub_gateway.policy import ANYBODY, ROLES, Policy
 from orderhub_gateway.retirements import RETIRED
 from orderhub_gateway.schemas import (
+    api_keys,
     auth,
     catalogue,
     clients,
@@ -58,6 +60,9 @@ KEYLESS: Final = frozenset(
         "replaceClient",
         "deleteClient",
         "renewClientSecret",
+        "createApiKey",
+        "updateApiKey",
+        "revokeApiKey",
         "quoteDelivery",
         "importProducts",
         "replayDeadLetter",
@@ -85,7 +90,13 @@ BEARER: Final = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "`access_token` of a login.",
+    "description": "`access_token` of a login; an API key is taken as well.",
+}
+API_KEY: Final = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Api-Key",
+    "description": "A vendor's API key, where one of its scopes (`x-scopes`) opens the route.",
 }
 
 
@@ -103,7 +114,10 @@ class Document:
     def as_dict(self) -> dict[str, Any]:
         document = self._app.openapi_schema.to_schema()
         document["info"], document["servers"] = TITLE, [{"url": "/"}]
-        document["components"] = {"schemas": _schemas(), "securitySchemes": {"bearer": BEARER}}
+        document["components"] = {
+            "schemas": _schemas(),
+            "securitySchemes": {"bearer": BEARER, "apiKey": API_KEY},
+        }
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 self._complete(path, method.upper(), operation)
@@ -136,9 +150,13 @@ class Document:
         _show_examples(operation, EXAMPLES.get(name, ()))
 
     def _say_who(self, path: str, method: str, operation: dict[str, Any]) -> None:
-        """`x-roles` is what the policy allows; `security` says whether a token is needed."""
+        """`x-roles` is what the policy allows, `x-scopes` what opens it to an API key; `security` says whether a token is
+        needed.
+        """
         public = self._roles.allows(ANYBODY, path, method)
-        operation["security"] = [] if public else [{"bearer": []}]
+        scopes = self._roles.scopes_for(SCOPES, path, method)
+        operation["security"] = [] if public else [{"bearer": []}, *([{"apiKey": []}] if scopes else [])]
+        operation["x-scopes"] = scopes
         operation["x-roles"] = [role for role in ROLES if self._roles.allows(role, path, method)]
 
 
@@ -153,11 +171,12 @@ def _words(app: Litestar, name: str) -> str:
 
 def _schemas() -> dict[str, Any]:
     """All structs of the schemas package, and the pages of what is listed."""
-    modules = (auth, catalogue, clients, common, deliveries, keys, mfa, operator, orders, payments)
+    modules = (api_keys, auth, catalogue, clients, common, deliveries, keys, mfa, operator, orders, payments)
     structs: list[Any] = [Problem, *(found for module in modules for found in _structs(module))]
     listed = [
         auth.UserEntry,
         auth.Session,
+        api_keys.ApiKey,
         catalogue.Product,
         catalogue.Animal,
         clients.OAuthClient,

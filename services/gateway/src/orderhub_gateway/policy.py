@@ -6,6 +6,7 @@ service decides; the policy says in a word how (`WHOSE`), docs/rbac.md shows it,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from typing import Final, NamedTuple
 
@@ -13,7 +14,11 @@ import casbin
 from orderhub_chassis.calls import Caller
 from orderhub_chassis.errors import Forbidden, Unauthenticated
 
+from orderhub_gateway.errors import ScopeMissing
+
 ANYBODY: Final = "anybody"
+SCOPE: Final = "scope "
+"""Before the name of an API key's scope, where the policy has a role otherwise."""
 ROLES: Final = ("customer", "vendor", "courier", "operator")
 WHOSE: Final = {
     "all": "everybody's",
@@ -53,14 +58,19 @@ class Policy:
         return self._decided[question]
 
     def check(self, caller: Caller, route: str, method: str) -> None:
-        """Raises Unauthenticated where a token would help, Forbidden where it does not."""
-        if any(self.allows(role, route, method) for role in caller.roles) or self.allows(
-            ANYBODY, route, method
-        ):
+        """Raises Unauthenticated where a token would help, Forbidden or ScopeMissing where it does not."""
+        if self.allows(ANYBODY, route, method):
             return
         if not caller.user_id:
             raise Unauthenticated("this needs an access token")
-        raise Forbidden("your role may not do this")
+        if not any(self.allows(role, route, method) for role in caller.roles):
+            raise Forbidden("your role may not do this")
+        if caller.scopes is not None and not self.scopes_for(caller.scopes, route, method):
+            raise ScopeMissing
+
+    def scopes_for(self, scopes: Iterable[str], route: str, method: str) -> list[str]:
+        """Those of the scopes that open the route."""
+        return [scope for scope in scopes if self.allows(f"{SCOPE}{scope}", route, method)]
 
     def rules(self) -> list[Rule]:
         return [Rule(*line) for line in self._enforcer.get_policy()]

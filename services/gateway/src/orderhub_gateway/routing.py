@@ -15,6 +15,7 @@ from litestar.routes import HTTPRoute
 from orderhub_gateway import problems
 from orderhub_gateway.api import (
     admin,
+    api_keys,
     auth,
     catalogue,
     clients,
@@ -38,6 +39,7 @@ from orderhub_gateway.retirements import RETIRED, Operation
 API_ROUTES = [
     *auth.ROUTES,
     *mfa.ROUTES,
+    *api_keys.ROUTES,
     *catalogue.ROUTES,
     *orders.ROUTES,
     *payments.ROUTES,

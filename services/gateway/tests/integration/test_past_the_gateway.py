@@ -146,7 +146,10 @@ async def test_no_rpc_runs_for_a_caller_without_an_identity_or_with_a_forged_one
 async def test_every_rpc_does_for_strangers_past_the_gateway_what_the_table_says(whole: Any) -> None:
     scene, callers = await _scene(whole), await _strangers(whole)
     tokens, wrong = InternalTokens(KEY, SystemClock()), list[Any]()
-    theirs = [scene.ids[kind] for kind in (things.ORDER, things.PAYMENT, things.DELIVERY, things.SESSION)]
+    theirs = [
+        scene.ids[kind]
+        for kind in (things.ORDER, things.PAYMENT, things.DELIVERY, things.SESSION, things.API_KEY)
+    ]
     async with served(whole.ports) as found:
         for rpc in found:
             given, words = rpcs.RPCS[rpc.name]
@@ -163,7 +166,7 @@ async def _scene(whole: Any) -> Scene:
     scene = Scene(whole)
     await whole.token("courier")
     await whole.token("customer")
-    for stage in (scene.user, scene.session, scene.ferrets, scene.order):
+    for stage in (scene.user, scene.session, scene.api_key, scene.ferrets, scene.order):
         await stage()
     await scene.act("assign")
     return scene

@@ -148,7 +148,7 @@ class Walk:
     def _listed(self, scene: Scene, permission: str) -> set[str]:
         kinds = {
             "orders:read": things.ORDER, "payments:read": things.PAYMENT, "deliveries:read": things.DELIVERY,
-            "sessions:use": things.SESSION,
+            "sessions:use": things.SESSION, "api_keys:use": things.API_KEY,
         }  # fmt: skip
         kind = kinds.get(permission)
         return {scene.ids.get(kind, "-")} if kind else {""}
@@ -181,7 +181,7 @@ async def test_every_route_does_for_each_of_nine_callers_what_the_table_says(who
 
 def test_the_table_has_a_column_for_everybody_and_closes_what_only_operators_may_do() -> None:
     for route, row in table().items():
-        assert list(row) == ["permission", "anonymous", *ROLES]
+        assert list(row) == ["permission", "anonymous", *ROLES, "API key"]
         if "/admin/" in route:
             assert [row[role] for role in ("anonymous", *ROLES)] == [NOBODY, NOBODY, NOBODY, NOBODY, "all"]
 

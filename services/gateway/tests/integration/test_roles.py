@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from orderhub_gateway.policy import ANYBODY, ROLES, WHOSE, Policy
+from orderhub_contracts.api_keys import SCOPES
+from orderhub_gateway.policy import ANYBODY, ROLES, SCOPE, WHOSE, Policy
 
 WHO = {"-": "anybody", "c": "customer", "v": "vendor", "d": "courier", "o": "operator"}
 ALL = "-cvdo"
@@ -16,6 +17,7 @@ TABLE = {
     "confirmEmailVerification": ALL,
     "verifySecondFactor": ALL, "enrollTotp": "cvdo", "confirmTotp": "cvdo", "disableTotp": "cvdo",
     "renewRecoveryCodes": "cvdo", "countRecoveryCodes": "cvdo", "switchOffMfa": "o",
+    "createApiKey": "vo", "listApiKeys": "vo", "getApiKey": "vo", "updateApiKey": "vo", "revokeApiKey": "vo",
     "getVendor": ALL, "updateVendor": "v",
     "listProducts": ALL, "getProduct": ALL, "createProduct": "vo", "updateProduct": "vo", "archiveProduct": "vo",
     "importProducts": "vo", "changeStock": "vo", "listAnimals": ALL, "addAnimal": "vo", "releaseAnimal": "vo",
@@ -72,5 +74,5 @@ def test_every_permission_has_a_route_and_somebody_and_every_rule_says_whose() -
     rules, routes = Policy().rules(), Policy().routes()
     assert {rule.permission for rule in rules} == set(routes.values())
     assert {rule.whose for rule in rules} <= set(WHOSE)
-    assert {rule.who for rule in rules} == {ANYBODY, *ROLES}
+    assert {rule.who for rule in rules} == {ANYBODY, *ROLES, *(SCOPE + scope for scope in SCOPES)}
     assert len({(rule.who, rule.permission) for rule in rules}) == len(rules)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from orderhub_gateway.examples.admin import ADMIN
+from orderhub_gateway.examples.api_keys import API_KEYS
 from orderhub_gateway.examples.auth import AUTH
 from orderhub_gateway.examples.catalogue import CATALOGUE
 from orderhub_gateway.examples.clients import CLIENTS
@@ -20,5 +21,16 @@ from orderhub_gateway.examples.things import Example
 
 __all__ = ["EXAMPLES", "Example"]
 
-EXAMPLES: Final = {**AUTH, **MFA, **CATALOGUE, **ORDERS, **PAYMENTS, **DELIVERIES, **ADMIN, **KEYS, **CLIENTS}
+EXAMPLES: Final = {
+    **AUTH,
+    **MFA,
+    **CATALOGUE,
+    **ORDERS,
+    **PAYMENTS,
+    **DELIVERIES,
+    **ADMIN,
+    **KEYS,
+    **CLIENTS,
+    **API_KEYS,
+}
 """By operation id."""
