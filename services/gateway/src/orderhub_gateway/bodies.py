@@ -55,8 +55,8 @@ class TooDeep(BadRequest):
         super().__init__(f"the JSON is nested deeper than {limit} levels")
 
 
-class _Doubled(Exception):
-    pass
+class Doubled(ValueError):
+    """A member stands twice in one object: which of the two counts depends on who reads it."""
 
 
 class JsonBody(AbstractDTO[T], Generic[T]):
@@ -158,7 +158,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
             DOUBLES.decode(body.decode())
     except msgspec.ValidationError as error:
         raise _failure(str(error)) from None
-    except _Doubled as error:
+    except Doubled as error:
         raise bad_field(f"/{error}", "doubled", "stands twice in one object") from None
     except RecursionError:
         raise Malformed("the JSON is nested too deeply", code=TooDeep.code) from None
@@ -180,7 +180,7 @@ def _may_have_doubles(body: bytes) -> bool:
 def _pairs(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) != len(pairs):
         names = [name for name, _ in pairs]
-        raise _Doubled(next(name for name in names if names.count(name) > 1))
+        raise Doubled(next(name for name in names if names.count(name) > 1))
 
 
 DOUBLES: Final = json.JSONDecoder(object_pairs_hook=_pairs)

@@ -15,6 +15,7 @@ from joserfc.jws import JWSRegistry
 from msgspec import Meta
 from orderhub_chassis.calls import Caller
 
+from orderhub_gateway.bodies import DOUBLES
 from orderhub_gateway.errors import TokenRefused, VendorMissing
 from orderhub_gateway.issuers import Issuer
 from orderhub_gateway.keys import Key, Keys
@@ -26,6 +27,8 @@ ACCESS_TOKEN: Final = frozenset({"at+jwt", "application/at+jwt"})
 PRINCIPALS: Final = UUID("3f1a9c52-8d0e-4b7a-9a64-6c2f5e0d7b18")
 """The namespace of other issuers' principals. It never changes: every order of theirs hangs on it."""
 LONGEST_PROFILE: Final = 254
+LEEWAY: Final = 30.0
+"""Seconds that a token of our own may seem to come from the future: auth may run on another machine. Its end has none."""
 Second = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 """NumericDate up to the year 9999, so that neither Infinity nor NaN is one."""
 
@@ -55,6 +58,8 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     roles: list[str]
     vendor_id: str = ""
+    nbf: Second = 0
+    iat: Second = 0
 
 
 class ForeignClaims(msgspec.Struct, frozen=True):
@@ -102,7 +107,7 @@ class Trusted(Protocol):
 
 
 class Own:
-    """Our own auth: one algorithm, one audience, no leeway, since its clock is ours."""
+    """Our own auth: one algorithm, one audience, and no leeway at a token's end, since its clock is ours."""
 
     algorithms = ("ES256",)
 
@@ -121,6 +126,8 @@ class Own:
             raise TokenRefused("the access token is not for this API")
         if claims.exp <= now:
             raise TokenRefused("the access token has expired")
+        if max(claims.nbf, claims.iat) - LEEWAY > now:
+            raise TokenRefused("the access token is not valid yet")
         caller = Caller(claims.sub, frozenset(claims.roles), claims.vendor_id, claims.sid)
         return Said(claims.exp, caller)
 
@@ -204,11 +211,15 @@ def peek(token: bytes) -> tuple[Head, str]:
     try:
         if len(token) > LONGEST:
             raise ValueError("too long")
-        head, body, _ = token.split(b".")
-        found = msgspec.json.decode(_bytes(head), type=Head)
+        first, second, _ = token.split(b".")
+        head, body = _bytes(first), _bytes(second)
+        found = msgspec.json.decode(head, type=Head)
         if found.crit is not None:
             raise ValueError("no critical header is known here")
-        return found, msgspec.json.decode(_bytes(body), type=Origin).iss
+        for text in (head, body):
+            # RFC 7515 and RFC 7519, section 4 of each: names are unique, or the token is refused.
+            DOUBLES.decode(text.decode())
+        return found, msgspec.json.decode(body, type=Origin).iss
     except (ValueError, binascii.Error, RecursionError) as error:
         raise TokenRefused("the access token is not valid") from error
 
