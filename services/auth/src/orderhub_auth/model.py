@@ -111,13 +111,17 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login and everything refreshed from it, as its user sees it. `last_seen_at` is the login or the last refresh."""
+    """A login and everything refreshed from it, as its user sees it. `last_seen_at` is the login or the last refresh.
+
+    `client_name` is the relying party that it was opened for; "" where it is the person's own.
+    """
 
     id: UUID
     client: Client
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
+    client_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ order by id desc limit $3
 
 
 SESSIONS = """
-select * from sessions where user_id = $1 and revoked_at is null and expires_at > $2 and ($3::uuid is null or id < $3)
-order by id desc limit $4
+select s.*, c.name as client_name from sessions s left join clients c on c.id = s.client_id
+where s.user_id = $1 and s.revoked_at is null and s.expires_at > $2 and ($3::uuid is null or s.id < $3)
+order by s.id desc limit $4
 """
 
 
@@ -129,8 +130,9 @@ def _session(row: Any) -> Session:
     # A session that code before this column has opened was last seen then.
     seen = row["last_seen_at"] or row["created_at"]
     return Session(
-        row["id"], Client(row["address"], row["user_agent"]), row["created_at"], seen, row["expires_at"]
-    )
+        row["id"], Client(row["address"], row["user_agent"]), row["created_at"], seen, row["expires_at"],
+        row["client_name"] or "",
+    )  # fmt: skip
 
 
 async def live_session(db: Database, id: UUID) -> LiveSession | None:

@@ -130,7 +130,7 @@ class LogoutAllResponse(_message.Message):
     def __init__(self, ended: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("id", "address", "user_agent", "created_at", "last_seen_at", "expires_at", "current")
+    __slots__ = ("id", "address", "user_agent", "created_at", "last_seen_at", "expires_at", "current", "client_name")
     ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +138,7 @@ class Session(_message.Message):
     LAST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CURRENT_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
     address: str
     user_agent: str
@@ -145,7 +146,8 @@ class Session(_message.Message):
     last_seen_at: str
     expires_at: str
     current: bool
-    def __init__(self, id: _Optional[str] = ..., address: _Optional[str] = ..., user_agent: _Optional[str] = ..., created_at: _Optional[str] = ..., last_seen_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., current: _Optional[bool] = ...) -> None: ...
+    client_name: str
+    def __init__(self, id: _Optional[str] = ..., address: _Optional[str] = ..., user_agent: _Optional[str] = ..., created_at: _Optional[str] = ..., last_seen_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., current: _Optional[bool] = ..., client_name: _Optional[str] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ("page",)

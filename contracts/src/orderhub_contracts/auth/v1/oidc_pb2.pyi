@@ -115,7 +115,7 @@ class Redirect(_message.Message):
     def __init__(self, uri: _Optional[str] = ..., post: _Optional[bool] = ..., fields: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Page(_message.Message):
-    __slots__ = ("kind", "interaction", "client_name", "scopes", "notice", "detail", "email", "user_code")
+    __slots__ = ("kind", "interaction", "client_name", "scopes", "notice", "detail", "email", "user_code", "retry_after")
     KIND_FIELD_NUMBER: _ClassVar[int]
     INTERACTION_FIELD_NUMBER: _ClassVar[int]
     CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,7 @@ class Page(_message.Message):
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
     kind: str
     interaction: str
     client_name: str
@@ -132,7 +133,8 @@ class Page(_message.Message):
     detail: str
     email: str
     user_code: str
-    def __init__(self, kind: _Optional[str] = ..., interaction: _Optional[str] = ..., client_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., notice: _Optional[str] = ..., detail: _Optional[str] = ..., email: _Optional[str] = ..., user_code: _Optional[str] = ...) -> None: ...
+    retry_after: int
+    def __init__(self, kind: _Optional[str] = ..., interaction: _Optional[str] = ..., client_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., notice: _Optional[str] = ..., detail: _Optional[str] = ..., email: _Optional[str] = ..., user_code: _Optional[str] = ..., retry_after: _Optional[int] = ...) -> None: ...
 
 class ClientCall(_message.Message):
     __slots__ = ("parameters", "authorization", "client")

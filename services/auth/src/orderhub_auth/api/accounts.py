@@ -215,7 +215,7 @@ def _session(session: Session, current: UUID | None) -> pb.Session:
     return pb.Session(
         id=str(session.id), address=session.client.address, user_agent=session.client.user_agent,
         created_at=rfc3339(session.created_at), last_seen_at=rfc3339(session.last_seen_at),
-        expires_at=rfc3339(session.expires_at), current=session.id == current,
+        expires_at=rfc3339(session.expires_at), current=session.id == current, client_name=session.client_name,
     )  # fmt: skip
 
 

@@ -130,6 +130,7 @@ def _page(page: Page) -> pb.Page:
     return pb.Page(
         kind=page.kind, interaction=page.interaction, client_name=page.client_name, scopes=page.scopes,
         notice=page.notice, detail=page.detail, email=page.email, user_code=page.user_code,
+        retry_after=page.retry_after,
     )  # fmt: skip
 
 

@@ -25,8 +25,8 @@ from orderhub_auth.provider.model import Parameters, RelyingParty
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGS: Final = ("RS256", "PS256", "ES256")
 LONGEST_ASSERTION: Final = 8192
-ASSERTION_LIFETIME: Final = timedelta(minutes=10)
-"""The longest that `exp` may lie ahead: so long is an assertion remembered, that it is taken once."""
+ASSERTION_LIFETIME: Final = timedelta(hours=1)
+"""What libraries of clients give an assertion, and the longest that `exp` may lie ahead: so long is an assertion remembered, that it is taken once."""
 SKEW: Final = timedelta(seconds=30)
 BASIC: Final = 'Basic realm="orderhub"'
 

@@ -102,7 +102,8 @@ class Devices:
             now = self.db.clock.now()
             await interactions.load(tx, interaction, browser, "device", now=now)
             if await browsers.misses(tx, login.id, since=now - PAUSE) >= MISSES:
-                return Turn(replace(page, notice="slow"))
+                pause = int(PAUSE.total_seconds())
+                return Turn(replace(page, notice="slow", retry_after=pause))
             device = await store.load_device(tx, user_code=normal(user_code))
             if device is None or device.state != "pending" or device.expires_at <= now:
                 await browsers.miss(tx, login.id, since=now - PAUSE, now=now)

@@ -63,7 +63,7 @@ class SigningIn:
         except Failure as failure:
             if isinstance(failure, ForeignInteraction) or failure.kind not in NOTICES:
                 raise
-            return Turn(replace(page, notice=NOTICES[failure.kind], detail=failure.detail))
+            return Turn(replace(page, notice=NOTICES[failure.kind], retry_after=failure.retry_after or 0))
 
     async def _first_step(
         self, row: Interaction, secret: str, email: str, password: str, browser: Browser

@@ -28,6 +28,7 @@ class Page:
     detail: str = ""
     email: str = ""
     user_code: str = ""
+    retry_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

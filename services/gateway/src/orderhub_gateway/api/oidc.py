@@ -189,6 +189,8 @@ def _client_answer(answer: pb.ClientAnswer) -> Raw:
     headers = list(NO_STORE)
     if answer.www_authenticate:
         headers.append((b"www-authenticate", answer.www_authenticate.encode()))
+    if not answer.json:
+        return Raw(answer.status, b"", headers, b"text/plain")
     return Raw(answer.status, answer.json.encode(), headers)
 
 
@@ -222,6 +224,8 @@ async def _shown(request: HttpRequest, ask: Ask) -> Raw:
         if turn.redirect.post:
             return Raw(200, pages.posting(turn.redirect), [*headers, *PAGE_HEADERS], HTML)
         return Raw(303, b"", [*headers, *NO_STORE, (b"location", turn.redirect.uri.encode())], HTML)
+    if turn.page.retry_after:
+        headers.append((b"retry-after", b"%d" % turn.page.retry_after))
     status = STATUS.get(turn.page.notice, 400 if turn.page.kind == "error" else 200)
     return Raw(status, pages.rendered(turn.page), [*headers, *PAGE_HEADERS], HTML)
 

@@ -104,6 +104,7 @@ def to_update_user(id: str, body: UpdateUser) -> auth_pb2.UpdateUserRequest:
 def session(message: auth_pb2.Session) -> Session:
     return Session(
         id=message.id,
+        client=message.client_name or None,
         address=message.address,
         user_agent=message.user_agent,
         created_at=message.created_at,

@@ -83,7 +83,7 @@ A_USER_ENTRY: Final = {
     "created_at": AT,
 }
 A_SESSION: Final = {
-    "id": SESSION, "address": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "created_at": AT,
+    "id": SESSION, "client": None, "address": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "created_at": AT,
     "last_seen_at": AT, "expires_at": "2026-06-03T09:30:00.000000Z", "current": True,
 }  # fmt: skip
 TOKENS: Final = {

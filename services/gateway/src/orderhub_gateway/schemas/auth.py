@@ -141,9 +141,13 @@ class UpdateMe(Input):
 
 
 class Session(msgspec.Struct, kw_only=True):
-    """A login and everything refreshed from it. `address` and `user_agent` are of the login or the last refresh."""
+    """A login and everything refreshed from it. `address` and `user_agent` are of the login or the last refresh.
+
+    `client` is the application that it was opened for; null for the person's own.
+    """
 
     id: str
+    client: str | None
     address: str
     user_agent: str
     created_at: str
