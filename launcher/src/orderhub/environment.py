@@ -33,6 +33,8 @@ TAKEN_OVER: Final = frozenset({*SECRETS, "ORDERHUB_PUBLIC_URL"})
 """What `up` sets for the services and takes from the user where it is given."""
 PORTS_FOR_ALL: Final = ("ORDERHUB_GRPC_PORT", "ORDERHUB_HTTP_PORT")
 """Each service is told its own, which wins over these."""
+MAILBOX = "ORDERHUB_AUTH_MAILBOX"
+"""Set where all parts are our own, and never on servers: real people would find their codes in a file."""
 ADMINISTRATION = "postgres"
 """The database from which others are made."""
 

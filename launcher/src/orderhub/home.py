@@ -33,6 +33,7 @@ OURS = frozenset(
         "demo.json",
         "initialised.json",
         "load.json",
+        "mailbox",
         "postgres",
         "ready",
         "redis",
@@ -91,6 +92,11 @@ class Home:
     @property
     def demo(self) -> Path:
         return self.path / "demo.json"
+
+    @property
+    def mailbox(self) -> Path:
+        """The mails that the demo would have sent."""
+        return self.path / "mailbox"
 
     @property
     def migrated(self) -> Path:

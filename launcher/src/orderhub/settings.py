@@ -52,6 +52,11 @@ class Settings(KafkaSettings):
     )
 
     @property
+    def is_demo(self) -> bool:
+        """All parts are our own: nobody's real data or mail is here."""
+        return self.database_url is None and self.redis_url is None and not self.kafka
+
+    @property
     def kafka(self) -> str:
         """The URL of the brokers; empty where the embedded bus is used, whose URL `up` decides by itself."""
         url = self.bus.get_secret_value() if self.bus else ""

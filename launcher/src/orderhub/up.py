@@ -114,6 +114,8 @@ class Launch:
         await self._require_servers(settings)
         servers = await self._start_servers(settings)
         variables = environment.of_services(self._place.secret, servers, chosen, self._place.ready, given)
+        if settings.is_demo:
+            variables[environment.MAILBOX] = str(self._place.mailbox)
         if unused := environment.unused(variables, given):
             self._out.warn(f"not used, since `up` decides it: {', '.join(unused)}")
         await self._start_services(variables, self._wishes.processes or settings.processes)

@@ -25,8 +25,9 @@ from orderhub_contracts.auth.v1 import (
     profile_pb2,
     profile_pb2_grpc,
 )
+from orderhub_contracts.topics import AUTH_EVENTS
 
-from orderhub_auth import metrics, publisher, rotation
+from orderhub_auth import mailbox, metrics, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
 from orderhub_auth.api.api_keys import ApiKeyServicer
@@ -80,6 +81,8 @@ SERVICES = [
 ]
 PRUNE_EVERY = timedelta(minutes=10)
 USED_KEYS_EVERY = timedelta(seconds=2)
+MAIL_EVERY = timedelta(milliseconds=100)
+"""After a look at the bus that has waited for mails by itself."""
 TELL_EVERY = timedelta(seconds=2)
 REMEMBERED = timedelta(hours=1)
 """How long a code that ran out is still known: who comes with it later has a copy, and its session ends."""
@@ -131,6 +134,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
                 lambda server: oidc_pb2_grpc.add_ClientServiceServicer_to_server(clients, server),
                 lambda server: api_keys_pb2_grpc.add_ApiKeyServiceServicer_to_server(keyed, server),
             ]
+            await _open_mailbox(chassis, settings)
             port = await chassis.serve_grpc(registrations, SERVICES)
             chassis.readiness.opened = True
             yield Service(chassis, port, keys)
@@ -161,6 +165,14 @@ async def _provider(
         Inspecting(db, door, ring, issuer, settings.audience),
         metadata(issuer),
     )
+
+
+async def _open_mailbox(chassis: Chassis, settings: Settings) -> None:
+    """In a demo alone."""
+    if settings.mailbox is not None:
+        consumer = await chassis.enter(chassis.bus.consumer(mailbox.GROUP, [AUTH_EVENTS], settings.instance))
+        box = mailbox.Mailbox(settings.mailbox, consumer, chassis.db, settings.public_url)
+        await chassis.every(MAIL_EVERY, "mailbox", box.deliver)
 
 
 def _lifetimes(settings: Settings) -> dict[Purpose, timedelta]:

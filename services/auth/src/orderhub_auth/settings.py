@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from orderhub_chassis.settings import PREFIX, ServiceSettings
@@ -62,6 +63,11 @@ class Settings(ServiceSettings):
     )
     wrong_passwords_per_address: int = Field(
         50, ge=1, description="Wrong passwords from one address, for any account, before it has to wait."
+    )
+    mailbox: Path | None = Field(
+        None,
+        description="Folder for mails with reset and verification codes, for demos: `orderhub up` sets it where all parts"
+        " are its own. Never set it on servers.",
     )
     jwks_max_age: timedelta = Field(
         timedelta(minutes=5), description="How long the public keys may be cached."
