@@ -31,6 +31,7 @@ from orderhub_contracts.inventory.v1.inventory_pb2_grpc import InventoryServiceS
 from orderhub_gateway import verifier
 from orderhub_gateway.app import build as build_gateway
 from orderhub_gateway.readiness import GatedReadiness
+from orderhub_gateway.revocations import Revocations
 from orderhub_gateway.settings import Settings as GatewaySettings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -86,7 +87,9 @@ async def open_gate(eventually: Any) -> AsyncIterator[Callable[..., Awaitable[Ga
             async def nobody() -> str:
                 raise Unavailable("auth is not here")
 
-            opening = verifier.opened(settings, clock, own or nobody, readiness)
+            nothing = Revocations(0, monotonic=lambda: 0.0)
+            nothing.confirm(0.0)
+            opening = verifier.opened(settings, clock, own or nobody, readiness, nothing)
             access = await stack.enter_async_context(opening)
             if fetched:
                 keys = [access._trusted[one["issuer"]].keys for one in issuers]
@@ -240,10 +243,10 @@ async def open_gateway(make_settings: Any, redis_url: str) -> AsyncIterator[Any]
 
         async def open_one(clock: ManualClock | None = None, **over: Any) -> Api:
             around = Surroundings(clock=clock or SystemClock())
-            auth = await stack.enter_async_context(
-                build_auth(await auth_settings(make_settings, **over.pop("auth", {})), around)
-            )
-            settings = gateway_settings(over.pop("redis_url", redis_url), {"auth": auth.grpc_port}, **over)
+            cache = over.pop("redis_url", redis_url)
+            given = await auth_settings(make_settings, **{"redis_url": cache, **over.pop("auth", {})})
+            auth = await stack.enter_async_context(build_auth(given, around))
+            settings = gateway_settings(cache, {"auth": auth.grpc_port}, **over)
             gateway = await stack.enter_async_context(build_gateway(settings, around))
             peer = await stack.enter_async_context(_peer(auth.grpc_port))
             opened = Api(await stack.enter_async_context(_client(gateway.port)), peer, None)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from orderhub_chassis import http, outages, starting, steady, wire
+from orderhub_chassis import http, outages, starting, steady, tasks, wire
 from orderhub_chassis.calls import InternalTokens
 from orderhub_chassis.clock import Clock
 from orderhub_chassis.cursors import Cursors
@@ -19,7 +19,7 @@ from orderhub_chassis.health import Readiness
 from orderhub_chassis.service import Surroundings, tell_of_death
 from redis.exceptions import RedisError
 
-from orderhub_gateway import clients, routing, verifier
+from orderhub_gateway import clients, revocation_feed, routing, verifier
 from orderhub_gateway.api_keys import ApiKeys
 from orderhub_gateway.calling import Parts
 from orderhub_gateway.direct import Direct
@@ -28,11 +28,11 @@ from orderhub_gateway.limits import Limiter
 from orderhub_gateway.maintenance import Maintenance
 from orderhub_gateway.published import Published
 from orderhub_gateway.readiness import GatedReadiness
+from orderhub_gateway.revocations import Revocations
 from orderhub_gateway.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
 COMPARE_SECONDS = 5.0
-AGAIN_SECONDS = 0.1
 KEYS_CHANGED = "keys:auth"
 """The hint that auth gives when its signing keys have changed."""
 
@@ -65,7 +65,12 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
         published = Published(peers.jwks, around.clock, 2 * settings.own_keys_refresh.total_seconds())
         rotated = around.hints.subscribe(KEYS_CHANGED)
         stack.callback(around.hints.unsubscribe, rotated)
-        opening = verifier.opened(settings, around.clock, published.fetch, readiness, rotated)
+        revoked = _revocations(settings)
+        reading = revocation_feed.opened(redis_url, settings.public_url, revoked, readiness, around.clock)
+        feed = await stack.enter_async_context(reading)
+        opening = verifier.opened(
+            settings, around.clock, published.fetch, readiness, revoked, rotated=rotated
+        )
         access = await stack.enter_async_context(opening)
         maintenance = Maintenance(redis_url, readiness.note)
         stack.push_async_callback(maintenance.close)
@@ -83,6 +88,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             _until_redis_answers(readiness, redis_url, limiter, maintenance),
             _keep_time(around.clock, limiter),
             maintenance.watch(),
+            feed.run(),
         ):
             await stack.enter_async_context(_beside(work, failed))
         readiness.opened = True
@@ -99,10 +105,12 @@ async def _beside(work: Coroutine[Any, Any, None], failed: asyncio.Future[None])
     try:
         yield
     finally:
-        # redis-py can take a cancel that comes while it connects for a failed connect, and go on.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=AGAIN_SECONDS)
+        await tasks.end(task)
+
+
+def _revocations(settings: Settings) -> Revocations:
+    keep = settings.revocations_keep.total_seconds()
+    return Revocations(keep, all_critical=settings.revocations_critical == "all")
 
 
 async def _until_redis_answers(

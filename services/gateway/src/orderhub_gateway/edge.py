@@ -219,6 +219,8 @@ class Edge:
             raise IfMatchMalformed
         caller = await self._caller(path, headers, context)
         if caller is not ANONYMOUS:
+            if caller.session_id:
+                self._verifier.revocations.check_route(scope["method"], path, caller)
             money = path.startswith(PAYMENTS) and scope["method"] not in READS
             await self._limit(self._payments if money else self._per_principal, caller.user_id, context)
             context.call = _called_by(caller, context.call)

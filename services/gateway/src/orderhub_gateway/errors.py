@@ -175,6 +175,26 @@ class ScopeMissing(Forbidden):
         super().__init__("the scopes of this API key do not open this")
 
 
+class TokenRevoked(Unauthenticated):
+    """It was good until its session, its client or its user's rights ended."""
+
+    code = "auth.token_revoked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the access token was revoked: log in again, or refresh it where its session goes on"
+        )
+
+
+class RevocationsUnknown(Unavailable):
+    """Redis is away, and this must not be done by a token that may have been revoked meanwhile."""
+
+    code = "auth.revocation_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("whether the access token still counts cannot be known right now", retry_after=1)
+
+
 class VendorMissing(Forbidden):
     """The issuer says vendor, and not which."""
 

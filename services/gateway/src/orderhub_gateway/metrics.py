@@ -20,6 +20,12 @@ JWKS_REFRESHES = Counter(
 ISSUER_AWAY = Gauge(
     "orderhub_gateway_issuer_away", "1 while the public keys of an issuer cannot be had.", ("issuer",)
 )
+REVOCATIONS = Gauge("orderhub_gateway_revocations", "Revocations in this gateway's list.")
+REVOCATIONS_KNOWN = Gauge(
+    "orderhub_gateway_revocations_known",
+    "1 while it is known which tokens are revoked, as far as Redis says.",
+)
+TOKENS_REVOKED = Counter("orderhub_gateway_tokens_revoked_total", "Requests refused for a revoked token.")
 TOKENS = Counter(
     "orderhub_gateway_tokens_checked_total",
     "Access tokens whose signature and claims were checked: once for each, then they are known.",

@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from orderhub_chassis.grpc import MAX_MESSAGE
 from orderhub_chassis.settings import PREFIX, Addresses, CommonSettings, RedisUrl
@@ -111,6 +111,15 @@ class Settings(CommonSettings):
     )
     webhook_limit: int = Field(
         256 * 1024, ge=1024, le=LARGEST_BODY, description="Largest webhook of the card provider in bytes."
+    )
+    revocations_keep: timedelta = Field(
+        timedelta(minutes=5),
+        description="How long reads and orders go on by the last list of revoked tokens while Redis is away.",
+    )
+    revocations_critical: Literal["some", "all"] = Field(
+        "some",
+        description="What is closed at once while it is not known which tokens are revoked: some (operators, payments,"
+        " accounts), or all that has a token of auth's.",
     )
     request_limit: timedelta = Field(
         timedelta(seconds=60), description="Longest time for one request, with its body."

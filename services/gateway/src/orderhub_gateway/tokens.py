@@ -14,11 +14,13 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 from msgspec import Meta
 from orderhub_chassis.calls import Caller
+from orderhub_contracts.revocations import Kind
 
 from orderhub_gateway.bodies import DOUBLES
 from orderhub_gateway.errors import TokenRefused, VendorMissing
 from orderhub_gateway.issuers import Issuer
 from orderhub_gateway.keys import Key, Keys
+from orderhub_gateway.revocations import mark
 
 LONGEST: Final = 8192
 LONGEST_HEADER: Final = 2048
@@ -60,6 +62,9 @@ class Claims(msgspec.Struct, frozen=True):
     vendor_id: str = ""
     nbf: Second = 0
     iat: Second = 0
+    jti: str = ""
+    client_id: str = ""
+    epoch: int = 0
 
 
 class ForeignClaims(msgspec.Struct, frozen=True):
@@ -84,12 +89,21 @@ class Profile(NamedTuple):
     email_verified: bool
 
 
+class Revocable(NamedTuple):
+    """By what a token of our own may be revoked."""
+
+    marks: frozenset[str]
+    user_id: str
+    epoch: int
+
+
 class Said(NamedTuple):
     """A verified token: until when it is good by itself, who it stands for, and what else is said of them."""
 
     until: float
     caller: Caller
     profile: Profile | None = None
+    revocable: Revocable | None = None
 
 
 class Trusted(Protocol):
@@ -129,7 +143,7 @@ class Own:
         if max(claims.nbf, claims.iat) - LEEWAY > now:
             raise TokenRefused("the access token is not valid yet")
         caller = Caller(claims.sub, frozenset(claims.roles), claims.vendor_id, claims.sid)
-        return Said(claims.exp, caller)
+        return Said(claims.exp, caller, revocable=_revocable(claims))
 
 
 class Foreign:
@@ -183,6 +197,11 @@ class Foreign:
         name = _text(table.get("name")) or _text(table.get("preferred_username"))
         verified = table.get("email_verified") is True
         return Profile(self._settings.issuer, _text(table.get("email")), name, verified)
+
+
+def _revocable(claims: Claims) -> Revocable:
+    names = ((Kind.SESSION, claims.sid), (Kind.TOKEN, claims.jti), (Kind.CLIENT, claims.client_id))
+    return Revocable(frozenset(mark(kind, value) for kind, value in names), claims.sub, claims.epoch)
 
 
 def principal_id(issuer: str, subject: str) -> str:

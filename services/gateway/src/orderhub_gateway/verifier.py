@@ -17,8 +17,9 @@ from orderhub_gateway.errors import TokenRefused
 from orderhub_gateway.issuers import Issuer
 from orderhub_gateway.keys import FetchKeys, Key, Keys, Times
 from orderhub_gateway.readiness import GatedReadiness
+from orderhub_gateway.revocations import Revocations
 from orderhub_gateway.settings import Settings
-from orderhub_gateway.tokens import Foreign, Own, Profile, Trusted, peek
+from orderhub_gateway.tokens import Foreign, Own, Profile, Revocable, Trusted, peek
 
 KNOWN: Final = 20_000
 OWN_KEPT_SECONDS: Final = 3600.0
@@ -33,12 +34,14 @@ class Known(NamedTuple):
     caller: Caller
     profile: Profile | None
     key: Key
+    revocable: Revocable | None
 
 
 class Verifier:
     """`trusted` are the issuers that are believed, by the `iss` of their tokens."""
 
-    def __init__(self, clock: Clock, trusted: Mapping[str, Trusted]) -> None:
+    def __init__(self, clock: Clock, trusted: Mapping[str, Trusted], revocations: Revocations) -> None:
+        self.revocations = revocations
         self._clock = clock
         self._trusted = trusted
         self._known: OrderedDict[bytes, Known] = OrderedDict()
@@ -46,15 +49,21 @@ class Verifier:
             one.keys.forget = self._forget
 
     def known(self, token: bytes) -> Caller | None:
-        """The caller of a token that was verified before and still lives."""
+        """The caller of a token that was verified before and still lives. Raises TokenRevoked, RevocationsUnknown."""
         found = self._known.get(token)
         if found and found[0] > self._clock.now().timestamp():
+            if found[4] is not None:
+                self.revocations.check(*found[4])
             return found[1]
         return None
 
     async def verify(self, token: bytes) -> Caller:
-        """Raises TokenRefused, VendorMissing, or Unavailable while the issuer's keys cannot be had."""
-        return (await self._verified(token)).caller
+        """Raises TokenRefused, TokenRevoked, VendorMissing, or Unavailable while the issuer's keys cannot be had."""
+        found = await self._verified(token)
+        if found.revocable is not None:
+            await self.revocations.first_list()
+            self.revocations.check(*found.revocable)
+        return found.caller
 
     async def profile(self, token: bytes) -> Profile | None:
         """What another issuer says of its user in this token; None for a user of our own auth."""
@@ -76,7 +85,9 @@ class Verifier:
             raise
         metrics.TOKENS.labels(issuer, "good").inc()
         # A token is believed no longer than the key that it was verified with.
-        known = Known(min(said.until, now + one.keys.good_for), said.caller, said.profile, key)
+        known = Known(
+            min(said.until, now + one.keys.good_for), said.caller, said.profile, key, said.revocable
+        )
         self._known[token] = known
         if len(self._known) > KNOWN:
             self._known.popitem(last=False)
@@ -94,6 +105,8 @@ async def opened(
     clock: Clock,
     own: FetchKeys,
     readiness: GatedReadiness,
+    revocations: Revocations,
+    *,
     rotated: asyncio.Event | None = None,
 ) -> AsyncIterator[Verifier]:
     """The verifier of an installation: `own` asks our auth for its JWKS, also whenever `rotated` is set; other issuers
@@ -112,7 +125,7 @@ async def opened(
                 foreign = Foreign(_keys(one, discovery.Fetch(http, one), clock, readiness), one)
                 await stack.enter_async_context(foreign.keys.kept_fresh())
                 trusted[one.issuer] = foreign
-        yield Verifier(clock, trusted)
+        yield Verifier(clock, trusted, revocations)
 
 
 def _keys(one: Issuer, fetch: FetchKeys, clock: Clock, readiness: GatedReadiness) -> Keys:

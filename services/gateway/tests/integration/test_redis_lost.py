@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,8 @@ from orderhub_gateway.limits import PAUSE_SECONDS
 
 OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 REFUSED = re.compile(r"^\| `([A-Z]+) (/api/v1/\S+)` \| 503 \|", re.MULTILINE)
+CLOSED = re.compile(r"^\| `(any|change|[A-Z]+) (/api/v1/\S+)` \| (closed|open) \|", re.MULTILINE)
+"""Of the table of routes that have to know which tokens are revoked; a later line counts more."""
 BODIES = {
     "/api/v1/auth/password/change": {"current_password": "a guess", "new_password": "another long password"},
     "/api/v1/auth/mfa/totp/disable": {"code": "000000"},
@@ -45,24 +48,46 @@ async def operations(api: Any) -> list[tuple[str, str]]:
     ]
 
 
+def closed(method: str, path: str, *, operator: bool) -> bool:
+    """As the document says."""
+    found = operator and method != "GET"
+    for methods, pattern, word in CLOSED.findall(OPERATIONS.read_text()):
+        by_method = {"any": True, "change": method != "GET"}.get(methods, methods == method)
+        if by_method and fnmatch(path, pattern):
+            found = word == "closed"
+    return bool(found)
+
+
+@pytest.mark.parametrize("role", ["customer", "operator"])
 async def test_the_routes_that_wait_for_redis_are_those_of_the_document(
-    open_gateway: Any, cache: embedded.Redis
+    open_gateway: Any, cache: embedded.Redis, eventually: Any, role: str
 ) -> None:
     api = await open_gateway(redis_url=cache.url())
-    token = await api.as_("operator")
+    token = await api.as_(role)
     routes = await operations(api)
     assert len(routes) > 30
+    assert (await api("GET", "/v1/auth/me", headers=token)).status_code == 200, "it has had a list"
     cache.stop()
-    refused = set()
+
+    async def is_unknown() -> bool:
+        return (await api("GET", "/v1/admin/users", headers=token)).status_code == 503
+
+    await eventually(is_unknown)
+    limited, unknown = set(), set()
     for method, path in routes:
         headers = {**token, "idempotency-key": uuid4().hex}
         answer = await api(
             method, re.sub(r"\{.*?\}", str(uuid4()), path), headers=headers, json=BODIES.get(path, {})
         )
         if b"gateway.limits_unavailable" in answer.content:
-            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            refused.add((method, path))
-    assert refused == set(REFUSED.findall(OPERATIONS.read_text()))
+            limited.add((method, path))
+        elif b"auth.revocation_unknown" in answer.content:
+            unknown.add((method, path))
+        else:
+            continue
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert unknown == {route for route in routes if closed(*route, operator=role == "operator")} - limited
+    assert limited == set(REFUSED.findall(OPERATIONS.read_text())) - unknown
 
 
 async def test_a_redis_that_comes_back_without_its_data_is_used_again_with_full_buckets(

@@ -46,7 +46,6 @@ async def test_a_session_that_is_ended_refreshes_nothing(api: Any) -> None:
     assert (await api("POST", "/v1/auth/logout-all", headers=mine)).status_code == 204
     answer = await api("POST", "/v1/auth/refresh", json={"refresh_token": pair["refresh_token"]})
     assert answer.status_code == 401
-    assert (await api("GET", "/v1/auth/sessions", headers=mine)).json()["items"] == []
     assert first["current"]
 
 

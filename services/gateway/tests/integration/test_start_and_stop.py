@@ -76,14 +76,15 @@ async def test_what_runs_beside_the_serving_ends_the_service_when_it_dies(
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["service.task_died"]
 
 
-async def test_it_is_ready_as_soon_as_redis_answers(redis_url: str, eventually: Any) -> None:
-    async with AsyncExitStack() as stack:
-        _, http = await opened(stack, redis_url)
+async def test_it_is_ready_as_soon_as_redis_answers_and_auth_has_written_to_it(
+    open_gateway: Any, eventually: Any
+) -> None:
+    api = await open_gateway()
 
-        async def ready() -> bool:
-            return (await http.get("/readyz")).status_code == 200
+    async def ready() -> bool:
+        return bool((await api.http.get("/readyz")).status_code == 200)
 
-        await eventually(ready)
+    await eventually(ready)
 
 
 async def test_while_it_drains_it_answers_and_lets_kept_connections_go(

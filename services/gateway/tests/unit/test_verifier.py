@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Unavailable
-from orderhub_gateway.errors import TokenRefused
+from orderhub_contracts.revocations import Kind, Revocation
+from orderhub_gateway.errors import TokenRefused, TokenRevoked
 from orderhub_gateway.keys import Keys, Times
+from orderhub_gateway.revocations import Revocations
 from orderhub_gateway.tokens import Own
 from orderhub_gateway.verifier import Verifier
 
@@ -45,7 +48,10 @@ class Auth:
 
     def verifier(self) -> Verifier:
         keys = Keys("here", self.jwks, self.clock, Times(pause_after_failure=0))
-        return Verifier(self.clock, {"here": Own(keys, issuer="here", audience="api")})
+        own = Own(keys, issuer="here", audience="api")
+        revoked = Revocations(300, monotonic=self.clock.monotonic)
+        revoked.confirm(math.inf)
+        return Verifier(self.clock, {"here": own}, revoked)
 
 
 async def test_a_good_token_is_verified_once_and_known_until_it_expires() -> None:
@@ -113,3 +119,33 @@ async def test_a_forged_copy_of_a_known_token_is_not_known() -> None:
     assert verifier.known(forged) is None
     with pytest.raises(TokenRefused):
         await verifier.verify(forged)
+
+
+@pytest.mark.parametrize("kind", [Kind.SESSION, Kind.TOKEN, Kind.CLIENT, Kind.USER], ids=str)
+async def test_a_verdict_that_is_known_ends_with_a_revocation(kind: Kind) -> None:
+    auth = Auth()
+    verifier = auth.verifier()
+    names = {Kind.SESSION: "s", Kind.TOKEN: "t", Kind.CLIENT: "c", Kind.USER: str(CLAIMS["sub"])}
+    others = {"sid": "s2", "jti": "t2", "client_id": "c2", "sub": "0198c0de-0000-7000-8000-000000000002"}
+    token, other = auth.token(jti="t", client_id="c"), auth.token(**others)
+    for one in (token, other):
+        await verifier.verify(one)
+    until = int(auth.clock.now().timestamp()) + 900
+    verifier.revocations.add([Revocation(kind, names[kind], until, epoch=1)])
+    for _ in range(2):
+        with pytest.raises(TokenRevoked):
+            verifier.known(token)
+        with pytest.raises(TokenRevoked):
+            await verifier.verify(token)
+    assert verifier.known(other)
+
+
+async def test_a_users_tokens_that_are_issued_after_the_revocation_are_good() -> None:
+    auth = Auth()
+    verifier = auth.verifier()
+    until = int(auth.clock.now().timestamp()) + 900
+    for epoch in (2, 1):  # they may come in any order
+        verifier.revocations.add([Revocation(Kind.USER, str(CLAIMS["sub"]), until, epoch)])
+    with pytest.raises(TokenRevoked):
+        await verifier.verify(auth.token(epoch=1))
+    assert await verifier.verify(auth.token(epoch=2))
