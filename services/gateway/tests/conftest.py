@@ -149,9 +149,9 @@ class Api:
             return headers
         return {"authorization": f"Bearer {await self.token(role, name)}", **headers}
 
-    def forget_users(self) -> None:
+    def forget_users(self, role: str = "") -> None:
         """From now on there are others of each name."""
-        self._tokens.clear()
+        self._tokens = {who: token for who, token in self._tokens.items() if role and not who.startswith(role)}
 
     async def make_vendor(self) -> str:
         """A real vendor in inventory; users of the role vendor belong to it from now on."""

@@ -63,3 +63,5 @@ async def test_every_example_is_executed_and_answered_as_shown(whole: Any) -> No
             scene.texts["Blue Lagoon Aquatics,STONE"] = f"{vendor['name']},STONE"
             await STAGES.get(name, nothing)(scene)
             await execute(scene, name, example, operations)
+            if name == "logoutAll":  # and with it the access token
+                whole.forget_users("customer")
