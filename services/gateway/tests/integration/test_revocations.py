@@ -255,13 +255,15 @@ async def test_all_tokens_of_a_client_end_together(home: Installation, eventuall
     await eventually(lambda: home.is_revoked(laptop), within=WITHIN)
 
 
-async def test_a_gateway_that_starts_knows_what_was_revoked_before(home: Installation) -> None:
+async def test_a_gateway_that_starts_knows_what_was_revoked_before(
+    home: Installation, eventually: Any
+) -> None:
     email = await home.user()
     laptop, phone = await home.login(email), await home.login(email)
     await logout(home, laptop, phone)
-    home.gateways = [
-        await home.open_gateway()
-    ]  # asked at once: what comes before its first list waits for it
+    await eventually(lambda: home.is_revoked(phone), within=WITHIN)
+    # Asked at once: what comes before its first list waits for it.
+    home.gateways = [await home.open_gateway()]
     assert await home.is_revoked(phone)
     assert await home.is_good(laptop)
 
