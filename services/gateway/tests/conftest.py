@@ -151,7 +151,9 @@ class Api:
 
     def forget_users(self, role: str = "") -> None:
         """From now on there are others of each name."""
-        self._tokens = {who: token for who, token in self._tokens.items() if role and not who.startswith(role)}
+        self._tokens = {
+            who: token for who, token in self._tokens.items() if role and not who.startswith(role)
+        }
 
     async def make_vendor(self) -> str:
         """A real vendor in inventory; users of the role vendor belong to it from now on."""
