@@ -18,6 +18,7 @@ step "imports between packages" "$PY" -c 'from importlinter.cli import lint_impo
 step "generated code against the protos" "$PY" tools/gen_proto.py --check
 step "documents of the settings" "$PY" -m orderhub config --check
 step "document of the policy" "$PY" tools/rbac.py --check
+step "tests of the security document" "$PY" tools/security.py
 step "house rules" "$PY" tools/lints.py
 
 if [ -n "$failed" ]; then
