@@ -159,6 +159,7 @@ DAMAGE: dict[str, tuple[str, str]] = {
         BUS,
         "update topics set next_position = 0 where name = 'orders.replies.v1' and next_position > 0 returning name",
     ),
+    "users.factor": (AUTH, "update users set mfa_enabled = true where 'operator' = any (roles) returning id"),
     "people.customers": (
         AUTH,
         "delete from users where id in (select user_id from sessions) and 'customer' = any (roles) returning id",

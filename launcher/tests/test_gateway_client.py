@@ -135,6 +135,44 @@ def test_a_problem_becomes_one_line(body: object, line: str) -> None:
     assert gateway._problem(Answer(502, {}, body)) == line
 
 
+SECOND_STEP = {
+    "auth/login": Answer(401, {}, {"code": "auth.mfa_required", "mfa_token": "ohm_t"}),
+    "auth/mfa/verify": Answer(200, {}, {"access_token": "a token"}),
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """What a login with a second factor sends."""
+    sent: list[tuple[str, Any]] = []
+
+    def exchange(api: gateway.Gateway, method: str, path: str, body: Any, headers: object) -> Answer:
+        sent.append((path.removeprefix("/api/v1/"), body))
+        return SECOND_STEP[sent[-1][0]]
+
+    monkeypatch.setattr(gateway.Gateway, "_exchange", exchange)
+    return sent
+
+
+def test_a_login_with_a_second_factor_takes_its_code_from_the_environment(
+    asked: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(gateway.MFA_CODE, "492039")
+    api = gateway.Gateway("http://127.0.0.1:1").login(Credentials("me@x.example", "mine"))
+    assert api.token == "a token"
+    assert asked[-1] == ("auth/mfa/verify", {"mfa_token": "ohm_t", "code": "492039"})
+
+
+def test_a_login_with_a_second_factor_and_no_code_says_where_to_put_it(
+    asked: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(gateway.MFA_CODE, raising=False)
+    with pytest.raises(Refused, match=gateway.MFA_CODE) as refused:
+        gateway.Gateway("http://127.0.0.1:1").login(Credentials("me@x.example", "mine"))
+    assert refused.value.code == Exit.USAGE
+    assert len(asked) == 1
+
+
 def test_nobody_at_home_is_one_line() -> None:
     with pytest.raises(Refused, match="does not answer"):
         gateway.Gateway("http://127.0.0.1:9").get("orders")

@@ -177,10 +177,11 @@ def test_a_misspelt_variable_is_told(rows: Rows, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ORDERHUB_LOG_LEVLE", "debug")
     monkeypatch.setenv("ORDERHUB_ORDERS_LOG_LEVEL", "debug")
     monkeypatch.setenv("ORDERHUB_PASSWORD", "hidden")
+    monkeypatch.setenv("ORDERHUB_MFA_CODE", "123456")
     found = rows()
     assert found["ORDERHUB_LOG_LEVLE"][1] == "environment, not known"
     assert found["ORDERHUB_ORDERS_LOG_LEVEL"] == ("debug", "environment")
-    assert "ORDERHUB_PASSWORD" not in found
+    assert not {"ORDERHUB_PASSWORD", "ORDERHUB_MFA_CODE"} & found.keys()
 
 
 def test_config_refuses_a_file_that_is_no_good(rows: Rows) -> None:

@@ -28,7 +28,7 @@ LAUNCHER: Final = "The launcher"
 MASK: Final = "********"
 DOCUMENT: Final = "docs/configuration.md"
 EXAMPLE: Final = ".env.example"
-OTHERS: Final = ("ORDERHUB_CONFIG", "ORDERHUB_PASSWORD")
+OTHERS: Final = ("ORDERHUB_CONFIG", "ORDERHUB_PASSWORD", "ORDERHUB_MFA_CODE")
 """Read by us, and no settings of a process."""
 OF_TESTS: Final = "ORDERHUB_TEST_"
 

@@ -18,6 +18,7 @@ from orderhub import control, home
 from orderhub.exits import Exit, Refused
 
 PASSWORD = "ORDERHUB_PASSWORD"
+MFA_CODE = "ORDERHUB_MFA_CODE"
 TIMEOUT = 70.0
 SPARE_SECONDS = 30.0
 PATIENCE_SECONDS, AGAIN_SECONDS = 5.0, 0.2
@@ -52,7 +53,11 @@ class Gateway:
     def login(self, who: Credentials) -> Gateway:
         """The same gateway for that user."""
         body = {"email": who.email, "password": who.password}
-        return Gateway(self.url, str(self.post("auth/login", body).body["access_token"]))
+        answer = self._exchange("POST", "/api/v1/auth/login", body, {})
+        if _code(answer) == "auth.mfa_required":
+            second = {"mfa_token": answer.body["mfa_token"], "code": second_factor(who)}
+            answer = self._exchange("POST", "/api/v1/auth/mfa/verify", second, {})
+        return Gateway(self.url, str(_done(answer).body["access_token"]))
 
     def get(self, path: str, **query: Any) -> Any:
         given = {name: value for name, value in query.items() if value not in (None, "")}
@@ -77,9 +82,7 @@ class Gateway:
         if answer.status == HTTPStatus.UNAUTHORIZED and self._renew:
             self.token, self._renew = self._renew(), None
             return self.request(method, path, body, headers)
-        if answer.status >= 400:
-            raise Refused(_problem(answer))
-        return answer
+        return _done(answer)
 
     def _exchange(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
         parts = urlsplit(self.url)
@@ -109,6 +112,17 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
         return Answer(response.status, headers, json.loads(content) if content else None)
     except ValueError:
         return Answer(response.status, headers, content.decode("utf-8", "replace"))
+
+
+def _done(answer: Answer) -> Answer:
+    """Raises Refused with the problem's words for an answer that is no success."""
+    if answer.status >= 400:
+        raise Refused(_problem(answer))
+    return answer
+
+
+def _code(answer: Answer) -> str:
+    return str(answer.body.get("code", "")) if isinstance(answer.body, dict) else ""
 
 
 def _problem(answer: Answer) -> str:
@@ -173,6 +187,14 @@ def credentials(place: home.Home, user: str) -> Credentials:
     if "@" in user:
         raise Refused(f"{user} is no demo user: put the password into {PASSWORD}", Exit.USAGE)
     raise Refused(f"there is no demo user {user!r}, but: {', '.join(map(slug, known)) or 'none'}", Exit.USAGE)
+
+
+def second_factor(who: Credentials) -> str:
+    """Raises Refused where there is no code."""
+    if code := os.environ.get(MFA_CODE):
+        return code
+    words = f"{who.email} has a second factor: put a code of the app, or a recovery code, into {MFA_CODE}"
+    raise Refused(words, Exit.USAGE)
 
 
 def demo_users(place: home.Home) -> dict[str, Credentials]:

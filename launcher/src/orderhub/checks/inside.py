@@ -8,11 +8,12 @@ from orderhub_inventory.queries import CHECKS as STOCK
 
 from orderhub.checks.model import Check, by_sql
 
-ORDERS, PAYMENTS, INVENTORY, DELIVERY = (
+ORDERS, PAYMENTS, INVENTORY, DELIVERY, AUTH = (
     "orderhub_orders",
     "orderhub_payments",
     "orderhub_inventory",
     "orderhub_delivery",
+    "orderhub_auth",
 )
 
 ORDERS_CHECKS: Final = (
@@ -222,4 +223,20 @@ DELIVERY_CHECKS: Final = (
     ),
 )  # fmt: skip
 
-CHECKS: Final[tuple[Check, ...]] = (*ORDERS_CHECKS, *PAYMENTS_CHECKS, *STOCK_CHECKS, *DELIVERY_CHECKS)
+AUTH_CHECKS: Final = (
+    by_sql(
+        "users.factor", "a user is asked for a second factor exactly where there is a confirmed one", AUTH,
+        """
+        select u.id as user_id, u.mfa_enabled, a.confirmed_at from users u left join authenticators a on a.user_id = u.id
+        where u.mfa_enabled <> (a.confirmed_at is not null) order by u.id
+        """,
+    ),
+)  # fmt: skip
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *ORDERS_CHECKS,
+    *PAYMENTS_CHECKS,
+    *STOCK_CHECKS,
+    *DELIVERY_CHECKS,
+    *AUTH_CHECKS,
+)

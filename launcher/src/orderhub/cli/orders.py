@@ -28,7 +28,7 @@ def token(user: str, /, *, common: Common = COMMON) -> int:
     ----------
     user
         customer, customer2, courier, operator, a vendor's name (blue-lagoon-aquatics), or an e-mail address with its
-        password in ORDERHUB_PASSWORD.
+        password in ORDERHUB_PASSWORD and, where it has a second factor, a code in ORDERHUB_MFA_CODE.
     """
     from orderhub import gateway
 

@@ -24,11 +24,12 @@ class Settings(ServiceSettings):
 
     key_encryption_key: SecretStr = Field(
         min_length=32,
-        description="Seals the private signing keys in the database; at least 32 characters.",
+        description="Seals the private signing keys and the secrets of authenticator apps in the database; at least 32"
+        " characters.",
     )
     former_key_encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
-        description="Other secrets that open sealed signing keys, separated by spaces: while the key-encryption key is"
+        description="Other secrets that open what is sealed, separated by spaces: while the key-encryption key is"
         " changed (docs/operations.md).",
     )
     audience: str = Field("orderhub-api", description="Audience of the access tokens.")

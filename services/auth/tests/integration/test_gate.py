@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from orderhub_auth import step_up, tokens
+from orderhub_auth.store import second_factors, users
 from orderhub_chassis.calls import Call, Caller, service_caller
+from orderhub_chassis.db import Transaction
 from orderhub_chassis.errors import Failure, Kind
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
+from orderhub_contracts.auth.v1 import mfa_pb2
+from orderhub_contracts.auth.v1.mfa_pb2_grpc import MfaServiceStub
 
 EMAIL, PASSWORD = "ada@example.org", "a password for tests"
 LOCK = timedelta(hours=1)
@@ -28,10 +34,25 @@ class Ada:
         call = Call(caller=Caller(self.pair.user.id, frozenset({"customer"})))
         return await self.opened.peer.call(getattr(self.opened.stub, method), request, call=call)
 
+    async def second_step(self) -> Any:
+        """Of a login whose password was right while the gate was open."""
+        db, now, code = self.opened.db, self.opened.clock.now(), tokens.new_recovery_code()
+
+        async def first_step(tx: Transaction) -> str:
+            user = await users.load_user(tx, UUID(self.pair.user.id))
+            await users.set_mfa_enabled(tx, user.id, True, now=now)
+            await second_factors.replace_recovery_codes(tx, user.id, [tokens.hash_of(code)], now=now)
+            return await step_up.ask(tx, user, now=now)
+
+        stub = MfaServiceStub(self.opened.peer.channel)
+        request = mfa_pb2.VerifySecondFactorRequest(mfa_token=await db.run(first_step), code=code)
+        return await self.opened.peer.call(stub.VerifySecondFactor, request)
+
 
 GRANTS: dict[str, Grant] = {
     "login": lambda ada: ada("Login", email=EMAIL, password=PASSWORD),
     "refresh": lambda ada: ada("Refresh", refresh_token=ada.pair.refresh_token),
+    "second step": lambda ada: ada.second_step(),
     "password change": lambda ada: ada(
         "ChangePassword", current_password=PASSWORD, new_password=f"{PASSWORD} 2"
     ),
