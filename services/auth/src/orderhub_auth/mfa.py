@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from google.protobuf.message import Message
 from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.errors import Failure
 from orderhub_chassis.messages import Outgoing
@@ -240,13 +241,5 @@ def _raise(refused: Failure | None) -> None:
         raise refused
 
 
-def _told(
-    event: events.MfaEnabled
-    | events.MfaDisabled
-    | events.RecoveryCodeUsed
-    | events.RecoveryCodesReplaced
-    | events.SecondFactorGuessed,
-    user_id: UUID,
-    by: UUID | None = None,
-) -> Outgoing:
+def _told(event: Message, user_id: UUID, by: UUID | None = None) -> Outgoing:
     return Outgoing(event, str(user_id), actor=str(by or user_id))
