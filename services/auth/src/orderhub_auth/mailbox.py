@@ -19,6 +19,7 @@ from orderhub_chassis.bus.base import Consumer
 from orderhub_chassis.bus.following import follow
 from orderhub_chassis.db import Database
 from orderhub_contracts.events.v1 import events_pb2 as events
+from orderhub_contracts.events.v1 import mfa_pb2 as mfa
 from orderhub_contracts.events.v1.records_pb2 import Record
 
 from orderhub_auth import queries
@@ -62,11 +63,42 @@ The password of your account was changed, and its other sessions have ended. If 
     POST {url}/api/v1/auth/password/reset/request
     {{"email": "{email}"}}
 """
+GUARDED: Final = """\
+From now on logging in takes a code of your authenticator app. Keep the recovery codes where you find them without your phone.
+
+If it was not you, ask an operator to switch it off, and choose another password.
+"""
+UNGUARDED: Final = """\
+Logging in takes your password alone from now on. If you did not ask for that, choose another password at once:
+
+    POST {url}/api/v1/auth/password/reset/request
+    {{"email": "{email}"}}
+"""
+RECOVERED: Final = """\
+Somebody logged in with a recovery code of yours. {left} are left. If it was not you, choose another password, and get new codes:
+
+    POST {url}/api/v1/auth/mfa/recovery-codes
+"""
+REPLACED: Final = """\
+You have new recovery codes, and the old ones are void. If it was not you, choose another password at once.
+"""
+GUESSED: Final = """\
+Somebody has your password and tried wrong codes after it, too many of them to go on at once. If it was not you, choose another
+password:
+
+    POST {url}/api/v1/auth/password/reset/request
+    {{"email": "{email}"}}
+"""
 MAILS: Final[dict[type[Any], tuple[str, str]]] = {
     events.PasswordResetRequested: ("A new password", RESET),
     events.EmailVerificationRequested: ("Is this your address?", VERIFY),
     events.RegistrationAttempted: ("You have an account already", ATTEMPT),
     events.PasswordChanged: ("Your password was changed", CHANGED),
+    mfa.MfaEnabled: ("Your account has a second factor", GUARDED),
+    mfa.MfaDisabled: ("Your account has no second factor any more", UNGUARDED),
+    mfa.RecoveryCodeUsed: ("A recovery code was used", RECOVERED),
+    mfa.RecoveryCodesReplaced: ("You have new recovery codes", REPLACED),
+    mfa.SecondFactorGuessed: ("Somebody has your password", GUESSED),
 }
 BY_NAME: Final = {kind.DESCRIPTOR.full_name: kind for kind in MAILS}
 

@@ -59,7 +59,7 @@ class App:
 class Auth:
     """A running auth, a user of it, and what was announced."""
 
-    def __init__(self, opened: Any, bus: asyncpg.Connection) -> None:
+    def __init__(self, opened: Any, bus: asyncpg.Connection | None) -> None:
         self.opened, self.clock, self.db = opened, opened.clock, opened.db
         self._peer, self._stub, self.bus = opened.peer, opened.stub, bus
         self._mfa = MfaServiceStub(opened.peer.channel)

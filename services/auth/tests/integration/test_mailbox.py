@@ -14,11 +14,13 @@ import pytest
 from orderhub_auth import mailbox
 from orderhub_auth.app import build
 from orderhub_auth.settings import Settings
+from orderhub_auth.totp import FREE_GUESSES
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.grpc import client
 from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
+from second_steps import OPERATOR, Auth, refused
 
 ADA, PASSWORD, NEW = "ada@example.org", "a password for tests", "another long password"
 CODE = re.compile(r"^    ([\w-]{32})$", re.MULTILINE)
@@ -26,7 +28,7 @@ CODE = re.compile(r"^    ([\w-]{32})$", re.MULTILINE)
 
 class Demo:
     def __init__(self, peer: client.Peer, clock: ManualClock, folder: Path, db: Any) -> None:
-        self._peer, self._stub, self.clock, self.folder, self.db = (
+        self.peer, self.stub, self.clock, self.folder, self.db = (
             peer,
             AuthServiceStub(peer.channel),
             clock,
@@ -35,7 +37,7 @@ class Demo:
         )
 
     async def __call__(self, method: str, **fields: Any) -> Any:
-        return await self._peer.call(getattr(self._stub, method), getattr(pb, f"{method}Request")(**fields))
+        return await self.peer.call(getattr(self.stub, method), getattr(pb, f"{method}Request")(**fields))
 
     def mails(self) -> list[EmailMessage]:
         files = sorted(self.folder.glob("*.eml")) if self.folder.exists() else []
@@ -88,6 +90,26 @@ async def test_what_a_user_is_mailed_lies_there_and_its_codes_work(demo: Demo, e
         "nothing half written is left"
     )
     assert {path.stat().st_mode & 0o777 for path in demo.folder.iterdir()} == {0o600}
+
+
+async def test_whoever_has_a_second_factor_hears_what_becomes_of_it(demo: Demo, eventually: Any) -> None:
+    auth = Auth(demo, None)
+    await auth.user(ADA)
+    ada = await auth.as_(await auth.login())
+    app, recovery = await auth.enrolled(ada)
+    await auth.verify(await auth.step_up(), recovery[0])
+    sure = {"current_password": PASSWORD, "code": recovery[1]}
+    await auth("RenewRecoveryCodes", ada, **sure)
+    token = await auth.step_up()
+    for _ in range(FREE_GUESSES):
+        await refused(auth.verify(token, app.wrong_code()))
+    await auth("SwitchOffMfa", OPERATOR, user_id=ada.caller.user_id)
+    on, off = "Your account has a second factor", "Your account has no second factor any more"
+    used, new = "A recovery code was used", "You have new recovery codes"
+    await has(demo, eventually, on, used, used, new, "Somebody has your password", off)
+    told = [mail.get_content() for mail in demo.mails() if mail["Subject"] == used]
+    assert ["9 are left" in told[0], "8 are left" in told[1]] == [True, True]
+    assert not any(code in mail.get_content() for code in recovery for mail in demo.mails())
 
 
 async def test_only_the_newest_are_kept(demo: Demo, eventually: Any, monkeypatch: pytest.MonkeyPatch) -> None:
