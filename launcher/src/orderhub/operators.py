@@ -7,7 +7,7 @@ import os
 import secrets
 from typing import Any
 
-from orderhub_auth import bootstrap
+from orderhub_auth import bootstrap, cleanup
 from orderhub_auth.settings import Settings
 from orderhub_chassis.errors import Failure
 from orderhub_contracts.auth.v1 import keys_pb2, keys_pb2_grpc
@@ -90,6 +90,15 @@ def create_operator(place: home.Home, out: Output, email: str) -> Exit:
             "", ("id", "e-mail", "password"), [(user.id, user.email, shown.get("password", "as given"))]
         ),
     )
+    return Exit.DONE
+
+
+def clean_up(place: home.Home, out: Output, what: str) -> Exit:
+    """The scheduled job of auth once, on the database itself; works running or stopped."""
+    kinds = tuple(cleanup.Kind) if what == "all" else (cleanup.Kind(what),)
+    with databases.reachable(place) as reach:
+        deleted = asyncio.run(cleanup.run_once(_settings(place, reach.dsn("orderhub_auth")), kinds))
+    out.result(deleted, out.table("", ("what", "deleted"), list(deleted.items())))
     return Exit.DONE
 
 

@@ -30,7 +30,7 @@ app = App(
 COMMANDS: tuple[Any, ...] = (
     product.up, product.run, product.status, product.down, product.reset, product.migrate,
     orders.token, product.seed, product.import_, orders.order, operations.check, operations.load,
-    operations.reconcile, operations.doctor, operations.config, operations.admin, operations.version,
+    operations.reconcile, operations.doctor, operations.config, operations.cleanup, operations.admin, operations.version,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 
@@ -134,6 +135,21 @@ def config(
     if write or check:
         return configuration.write(common.out, check=check and not write)
     return configuration.show(common.place, common.out)
+
+
+def cleanup(
+    what: Literal["expired", "sessions", "consumed", "all"] = "all", /, *, common: Common = COMMON
+) -> int:
+    """Delete what is over among logins now, as auth does by itself every ten minutes; says how much of what.
+
+    Parameters
+    ----------
+    what
+        expired (codes, revocations, API keys), sessions (with their tokens), consumed (tokens and codes that were used).
+    """
+    from orderhub import operators
+
+    return operators.clean_up(common.place, common.out, what)
 
 
 admin = App(name="admin", help="What keeps an installation: its first operator, its signing keys.")

@@ -27,7 +27,7 @@ from orderhub_contracts.auth.v1 import (
 )
 from orderhub_contracts.topics import AUTH_EVENTS
 
-from orderhub_auth import mailbox, metrics, publisher, rotation
+from orderhub_auth import mailbox, publisher, rotation
 from orderhub_auth.accounts import Accounts
 from orderhub_auth.api.accounts import AuthServicer
 from orderhub_auth.api.api_keys import ApiKeyServicer
@@ -36,9 +36,9 @@ from orderhub_auth.api.keys import KeyServicer
 from orderhub_auth.api.mfa import MfaServicer
 from orderhub_auth.api.profiles import ProfileServicer
 from orderhub_auth.api.provider import OidcServicer, Provider
-from orderhub_auth.api_keys.uses import KEPT as API_KEYS_KEPT
 from orderhub_auth.api_keys.uses import ApiKeys
 from orderhub_auth.backoff import Policies
+from orderhub_auth.cleanup import Cleanup
 from orderhub_auth.guarding import Guard
 from orderhub_auth.issuing import Issuing
 from orderhub_auth.keyring import KeyRing
@@ -46,7 +46,6 @@ from orderhub_auth.keys import CannotOpen, Seal
 from orderhub_auth.mfa import PURPOSE, SecondFactors
 from orderhub_auth.model import Purpose
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.provider import store as provider_store
 from orderhub_auth.provider import telling
 from orderhub_auth.provider.answers import Answers
 from orderhub_auth.provider.authentication import ClientDoor
@@ -66,8 +65,7 @@ from orderhub_auth.schedule import Times
 from orderhub_auth.sealing import Sealing
 from orderhub_auth.settings import Settings
 from orderhub_auth.step_up import StepUp
-from orderhub_auth.store import api_keys as api_key_rows
-from orderhub_auth.store import codes, notices, revocations, second_factors, sessions
+from orderhub_auth.store import notices, revocations
 from orderhub_auth.tokens import Issuer
 
 SERVICES = [
@@ -79,13 +77,13 @@ SERVICES = [
     oidc_pb2.DESCRIPTOR.services_by_name["ClientService"].full_name,
     api_keys_pb2.DESCRIPTOR.services_by_name["ApiKeyService"].full_name,
 ]
-PRUNE_EVERY = timedelta(minutes=10)
+SEAL_EVERY = timedelta(minutes=10)
+LOOK_EVERY = timedelta(minutes=1)
+"""Whether it is time to clean up, which one replica then does for all."""
 USED_KEYS_EVERY = timedelta(seconds=2)
 MAIL_EVERY = timedelta(milliseconds=100)
 """After a look at the bus that has waited for mails by itself."""
 TELL_EVERY = timedelta(seconds=2)
-REMEMBERED = timedelta(hours=1)
-"""How long a code that ran out is still known: who comes with it later has a copy, and its session ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,9 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             )
             await chassis.every(settings.key_reload, "keys", keys.look, wake=rotation.HINT)
             factors = SecondFactors(chassis.db, guard, _sealing(settings))
-            await chassis.every(PRUNE_EVERY, "prune", lambda: _prune(chassis.db, factors))
+            cleanup = Cleanup(chassis.db, settings.refresh_lifetime)
+            await chassis.every(LOOK_EVERY, "cleanup", cleanup.if_due)
+            await chassis.every(SEAL_EVERY, "sealing", factors.seal_again)
             await _publish(chassis, settings)
             profiles = ProfileServicer(chassis.db)
             mfa = MfaServicer(factors, StepUp(chassis.db, issuing, factors))
@@ -228,22 +228,3 @@ def _secrets(settings: Settings) -> tuple[str, list[str]]:
     """The one that seals, and those that still open."""
     former = [one.get_secret_value() for one in settings.former_key_encryption_keys]
     return settings.key_encryption_key.get_secret_value(), former
-
-
-async def _prune(db: Database, factors: SecondFactors) -> bool:
-    """Sessions, codes, second steps and API keys that ended, and secrets that another key has sealed; true when there may be more."""
-    now = db.clock.now()
-    pruned = await db.run(lambda tx: sessions.prune_sessions(tx, before=now))
-    metrics.SESSIONS_PRUNED.inc(pruned)
-    over = await db.run(lambda tx: revocations.prune_revocations(tx, before=now))
-    metrics.REVOCATIONS_PRUNED.inc(over)
-    done = [
-        pruned,
-        over,
-        await db.run(lambda tx: codes.prune_codes(tx, before=now)),
-        await db.run(lambda tx: second_factors.prune_steps(tx, before=now)),
-        await db.run(lambda tx: provider_store.prune(tx, before=now - REMEMBERED)),
-        await db.run(lambda tx: api_key_rows.prune_api_keys(tx, before=now - API_KEYS_KEPT)),
-        await factors.seal_again(),
-    ]
-    return any(done)

@@ -268,7 +268,7 @@ async def test_logins_that_stayed_half_done_are_pruned(
 ) -> None:
     await auth.enrolled(ada)
     await auth.step_up()
-    auth.clock.advance(timedelta(minutes=6))
+    auth.clock.advance(timedelta(minutes=10))
     kept = await auth.step_up()
 
     async def pruned() -> bool:

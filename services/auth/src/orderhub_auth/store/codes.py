@@ -15,6 +15,9 @@ insert into codes (code_hash, user_id, purpose, created_at, expires_at) values (
 """
 CODE_SINCE = "select exists (select from codes where user_id = $1 and purpose = $2 and created_at > $3)"
 SPEND_CODES = "update codes set spent_at = $3 where user_id = $1 and purpose = $2 and spent_at is null"
+PRUNE_SPENT = """
+delete from codes where code_hash in (select code_hash from codes where spent_at < $1 limit $2)
+"""
 PRUNE_CODES = """
 delete from codes where code_hash in (select code_hash from codes where expires_at < $1 limit $2)
 """
@@ -46,3 +49,8 @@ async def prune_codes(tx: Transaction, *, before: datetime, limit: int = 1000) -
     """Delete codes that are over; returns how many."""
     done = await tx.execute(PRUNE_CODES, before, limit)
     return int(done.split()[-1])
+
+
+async def prune_spent(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
+    """Delete codes that were used before then; returns how many."""
+    return int((await tx.execute(PRUNE_SPENT, before, limit)).split()[-1])

@@ -32,6 +32,9 @@ update sessions set expires_at = $2, last_seen_at = $3, address = $4, user_agent
 GOES_WITH_IT = "not 'offline_access' = any (scopes)"
 """A client's session ends with the browser's that it stems from, but for the access that a person gave it for when it is
 not there (OpenID Connect Core 1.0, section 11)."""
+PRUNE_SPENT = """
+delete from refresh_tokens where token_hash in (select token_hash from refresh_tokens where spent_at < $1 limit $2)
+"""
 REVOKE_SESSIONS = f"""
 update sessions set revoked_at = $2, revoked_reason = $3
 where user_id = $1 and revoked_at is null and expires_at > $2
@@ -128,6 +131,11 @@ async def _ended(tx: Transaction, rows: Sequence[Any], now: datetime) -> int:
 async def set_amr(tx: Transaction, id: UUID, user_id: UUID, amr: tuple[str, ...]) -> None:
     """What its user has shown since it was opened."""
     await tx.execute("update sessions set amr = $3 where id = $1 and user_id = $2", id, user_id, list(amr))
+
+
+async def prune_spent(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
+    """Delete refresh tokens that were exchanged before then; returns how many."""
+    return int((await tx.execute(PRUNE_SPENT, before, limit)).split()[-1])
 
 
 async def prune_sessions(tx: Transaction, *, before: datetime, limit: int = 1000) -> int:
