@@ -31,7 +31,6 @@ PAGE_HEADERS: Final = [
         b"content-security-policy",
         b"default-src 'none'; style-src 'self'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
 STATUS: Final = {"wrong": 401, "slow": 429, "disabled": 403}
