@@ -1,0 +1,1 @@
+"""What the modules check, one function for each condition; a condition that does not hold raises AssertionError."""
