@@ -19,6 +19,7 @@ step "generated code against the protos" "$PY" tools/gen_proto.py --check
 step "documents of the settings" "$PY" -m orderhub config --check
 step "document of the policy" "$PY" tools/rbac.py --check
 step "tests of the security document" "$PY" tools/security.py
+step "document of conformance" "$PY" tools/conformance.py --check
 step "house rules" "$PY" tools/lints.py
 
 if [ -n "$failed" ]; then
