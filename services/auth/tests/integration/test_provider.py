@@ -28,6 +28,8 @@ CALLBACK = "https://app.example/callback"
 SERVICE = Call(caller=service_caller("gateway"))
 LOCKED = "update users set locked_until = now() + interval '10 years'"
 DISABLED = "update users set disabled = true"
+GUARDED = "update users set mfa_enabled = true"
+"""As if a login had slipped through while its user got a second factor."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -116,7 +118,7 @@ async def ada(opened: Any) -> Ada:
     return person
 
 
-@pytest.mark.parametrize("standing", [LOCKED, DISABLED], ids=["locked", "disabled"])
+@pytest.mark.parametrize("standing", [LOCKED, DISABLED, GUARDED], ids=["locked", "disabled", "guarded"])
 async def test_whoever_is_locked_meanwhile_gets_nothing_for_a_code_or_a_refresh_token(
     ada: Ada, standing: str
 ) -> None:
@@ -131,7 +133,7 @@ async def test_whoever_is_locked_meanwhile_gets_nothing_for_a_code_or_a_refresh_
         assert (status, answer["error"]) == (400, "invalid_grant")
 
 
-@pytest.mark.parametrize("standing", [LOCKED, DISABLED], ids=["locked", "disabled"])
+@pytest.mark.parametrize("standing", [LOCKED, DISABLED, GUARDED], ids=["locked", "disabled", "guarded"])
 async def test_whoever_is_locked_meanwhile_gets_nothing_for_a_device(ada: Ada, standing: str) -> None:
     client = await ada.client(redirect_uris=[], grant_types=[DEVICE_GRANT])
     device = await allowed_device(ada, client)

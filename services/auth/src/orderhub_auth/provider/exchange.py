@@ -11,6 +11,7 @@ from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.errors import Forbidden
 
 from orderhub_auth import tokens
+from orderhub_auth.errors import SecondFactorMissing
 from orderhub_auth.issuing import Granted, Issuing
 from orderhub_auth.model import API, Authentication, Client, Use
 from orderhub_auth.provider import model, store
@@ -147,8 +148,8 @@ class Exchange:
         """What a refusal leaves behind (a session that ended, a poll that was counted) is committed before it is raised."""
         try:
             done: dict[str, Any] | OAuthError = await self.db.run(work)
-        except Forbidden as error:
-            # The one gate: the user is disabled or locked.
+        except (Forbidden, SecondFactorMissing) as error:
+            # The one gate: the user is disabled or locked, or has a second factor since this login.
             raise invalid_grant(error.detail) from error
         if isinstance(done, OAuthError):
             raise done
