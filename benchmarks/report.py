@@ -59,6 +59,12 @@ FIGURES: Final = (
         "POST → CONFIRMED at 100 orders/s over one broker, p99", plain("p99_ms_over_one"), (200,), "ms", True
     ),
     Figure("… p50", plain("p50_ms_over_one"), unit="ms"),
+    Figure("a request with a known token, over an anonymous one", plain("token_us"), (50,), "µs", True),
+    Figure(
+        "p99 of other requests: 20 logins at once ÷ idle", plain("login_ratio"), (3,), less_is_better=True
+    ),
+    Figure("… idle", plain("login_idle_p99_ms"), unit="ms"),
+    Figure("… 20 logins at once", plain("login_busy_p99_ms"), unit="ms"),
     Figure("CPU while nobody orders, of one core", plain("idle_percent"), unit="%"),
     Figure("our sagas, HTTP in → CONFIRMED", plain("sagas"), unit="/s"),
     Figure("pgbench, the saga one at a time in C", plain("pgbench"), unit="/s"),

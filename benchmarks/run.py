@@ -1,6 +1,6 @@
 """`make bench`: the peers and the product in turn on one machine, the ratios, and benchmarks/RESULTS.md.
 
-    run.py [--quick] [--runs 3] [--only pgbench,dbos,start,latency,sagas,burst,memory,kafka] …
+    run.py [--quick] [--runs 3] [--only pgbench,dbos,start,latency,sagas,burst,identity,memory,kafka] …
 
 Exit code 0 when everything was measured and nothing was lost, whether or not a target is reached; 1 otherwise.
 """
@@ -22,13 +22,14 @@ from typing import get_args
 import product as ours
 import report
 from brokers import CLUSTERS, OverKafka, Refused
+from identity import Unexpected
 from orderhub import embedded, topology
 from peers import measure as peers
 from subject import QUICK, Journal, Sizes, Subject, say
 
 HERE = Path(__file__).resolve().parent
 
-PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "memory", "kafka")
+PARTS = ("pgbench", "dbos", "start", "latency", "sagas", "burst", "identity", "memory", "kafka")
 RESULTS = HERE / "RESULTS.md"
 BUSY = 0.7
 """Load average over one minute above which somebody else is at work here."""
@@ -77,7 +78,7 @@ class Bench:
 
     @property
     def _wants_product(self) -> bool:
-        return self.wants("start", "latency", "sagas", "burst", "memory", "kafka")
+        return self.wants("start", "latency", "sagas", "burst", "identity", "memory", "kafka")
 
     def prepare(self) -> None:
         if self._wants_product:
@@ -136,7 +137,7 @@ class Bench:
         self._note(idle_percent=100 * sum(spent.values()))
 
     def _under_load(self) -> None:
-        if not self.wants("latency", "sagas", "burst", "kafka"):
+        if not self.wants("latency", "sagas", "burst", "identity", "kafka"):
             return
         self.embedded.warm_up()
         if self.wants("sagas", "kafka"):
@@ -145,6 +146,8 @@ class Bench:
             self._note(**self.embedded.burst())
         if self.wants("latency"):
             self._note(**self.embedded.latency())
+        if self.wants("identity"):
+            self._note(**self.embedded.identity())
         self.embedded.look_for_all()
 
     def _memory(self, product: ours.Product) -> None:
@@ -195,7 +198,7 @@ def main() -> int:
     bench = Bench(folder, wanted.only, sizes(wanted), arguments)
     try:
         return measured(bench, 1 if wanted.quick else wanted.runs, to_file=not wanted.quick)
-    except (ours.ProductFailed, peers.PeerFailed, embedded.StartRefused, Refused) as error:
+    except (ours.ProductFailed, Unexpected, peers.PeerFailed, embedded.StartRefused, Refused) as error:
         say(f"benchmarks: {error}")
         return 1
     except KeyboardInterrupt:

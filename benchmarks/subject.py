@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass, field
 
+import identity
 import product as ours
 import report
+from orderhub import ports
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,11 @@ class Sizes:
     burst_orders: int = 5000
     connections: int = 256
     messages: int = 200_000
+    token_pairs: int = 4000
+    login_rounds: int = 6
 
 
-QUICK = Sizes(2, 100, 200, 200, 1000, 500, 600, messages=20_000)
+QUICK = Sizes(2, 100, 200, 200, 1000, 500, 600, messages=20_000, token_pairs=800, login_rounds=2)
 
 
 def say(text: str) -> None:
@@ -104,6 +109,12 @@ class Subject:
             "burst": done.per_second_accepted, "burst_p50_ms": done.milliseconds(0.5),
             "burst_p99_ms": done.milliseconds(0.99), "drain": len(done.order_ids) / seconds,
         }  # fmt: skip
+
+    def identity(self) -> dict[str, float]:
+        """What a token costs at the gateway, and what logins cost others."""
+        where, one = (ports.LOOPBACK, self.product.port), self.products[0]
+        tokens = identity.token_us(*where, self.tokens, one, self.sizes.token_pairs)
+        return asyncio.run(tokens) | asyncio.run(identity.logins(*where, one, self.sizes.login_rounds))
 
     # --- nothing may be lost ---
 
