@@ -29,6 +29,7 @@ LONGEST_PAUSE: Final = 0.08
 FAIR: Final = 0.5
 """Of the usual time. Who was given less and is late has shown nothing: the request had used it up before."""
 
+GIVEN_UP: Final = (asyncio.CancelledError, GeneratorExit)
 OPEN_WORDS: Final = "its calls fail: the circuit is open, and one call at a time finds out whether it is back"
 
 Tell = Callable[[str, str], None]
@@ -104,12 +105,14 @@ class Upstream:
         if turn == REFUSED:
             self._refused("circuit")
             raise CircuitOpen(max(1, math.ceil(self._breaker.wait(now))))
-        self._look()
+        if self._breaker.circuit is not self._shown:
+            self._look()
         return turn
 
     def leave(self, turn: int, error: BaseException | None) -> None:
         self._breaker.leave(turn, self._monotonic(), answered=self._was_answered(error))
-        self._look()
+        if self._breaker.circuit is not self._shown:
+            self._look()
 
     def busy(self) -> UpstreamBusy:
         self._refused("busy")
@@ -117,11 +120,13 @@ class Upstream:
 
     def _was_answered(self, error: BaseException | None) -> bool | None:
         """A refusal is an answer, and so is a bug. A client that left has shown nothing."""
+        if error is None:
+            return True
         if isinstance(error, PeerAway):
             return False
         if isinstance(error, PeerLate):
             return False if error.waited >= self._fair else None
-        return None if isinstance(error, asyncio.CancelledError | GeneratorExit) else True
+        return None if isinstance(error, GIVEN_UP) else True
 
     def _may_repeat(self) -> bool:
         """Not into an open circuit, and within the budget."""
@@ -135,10 +140,8 @@ class Upstream:
         metrics.UPSTREAM_REFUSED.labels(self.name, why).inc()
 
     def _look(self) -> None:
-        """Log, metric and /readyz, where the circuit is another one. A probe in between is for the metric alone."""
+        """Log, metric and /readyz: the circuit is another one. A probe in between is for the metric alone."""
         circuit, shown = self._breaker.circuit, self._shown
-        if circuit is shown:
-            return
         self._shown = circuit
         metrics.UPSTREAM_CIRCUIT.labels(self.name).set(circuit)
         if circuit is Circuit.CLOSED:
@@ -173,7 +176,7 @@ class _Passage:
     ) -> None:
         self._room.leave()
         self._upstream.leave(self._turn, error)
-        if isinstance(error, PeerLate):
+        if kind is not None and isinstance(error, PeerLate):
             raise TimedOut from error
 
 

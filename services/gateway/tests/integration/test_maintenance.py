@@ -148,7 +148,9 @@ async def test_without_redis_it_stays_as_it_was_and_cannot_be_turned(api: Any, c
     customer = await api.as_("customer")
     assert is_refused(await api("POST", "/v1/auth/logout-all", headers=customer))
     answer = await api("POST", PATH, json=OFF, headers=await api.as_("operator"))
-    assert (answer.status_code, answer.json()["code"]) == (503, "gateway.maintenance_unavailable")
+    # Some seconds later nobody knows any more whether the operator's token was revoked.
+    assert answer.status_code == 503
+    assert answer.json()["code"] in ("gateway.maintenance_unavailable", "auth.revocation_unknown")
     assert is_refused(await api("POST", "/v1/auth/logout-all", headers=customer))
 
 
