@@ -19,7 +19,7 @@ async def test_a_person_of_another_issuer_is_shown_by_what_the_token_says(
     assert shown.json() == {
         "id": principal_id(idp.url, idp.claims()["sub"]), "email": "ada@example.org", "name": "Ada",
         "roles": ["customer"], "email_verified": True, "vendor_id": None, "issuer": idp.url,
-        "phone": None, "address": None, "updated_at": None,
+        "phone": None, "address": None, "updated_at": None, "mfa_enabled": False,
     }  # fmt: skip
     bare = idp.token(email=7, name=None, preferred_username="ada", email_verified="true")
     shown = await api("GET", "/v1/auth/me", headers={"authorization": f"Bearer {bare}"})
@@ -99,11 +99,10 @@ async def test_customers_and_vendors_of_another_issuer_do_business(
     assert [payment["status"] for payment in paid.json()["items"]] == ["CAPTURED"]
 
 
-async def test_who_sends_two_tokens_is_one_person(idp: Any, open_gateway: Any) -> None:
+async def test_who_sends_two_tokens_is_nobody(idp: Any, open_gateway: Any) -> None:
+    """Which of them counts, a proxy on the way might see otherwise than we do."""
     api = await open_gateway(oidc_issuers=[idp.settings()])
     tokens = [idp.token(), await api.token("customer")]
     for pair in (tokens, tokens[::-1]):
         shown = await api("GET", "/v1/auth/me", headers=[("authorization", f"Bearer {one}") for one in pair])
-        assert shown.status_code == 200, shown.text
-        is_theirs = shown.json()["id"] == principal_id(idp.url, idp.claims()["sub"])
-        assert (shown.json()["issuer"] == idp.url) is is_theirs, shown.json()
+        assert (shown.status_code, shown.json()["code"]) == (400, "request.header_doubled"), shown.text
