@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
-
 from oidcc import planting
 from oidcc.noticing import (
     ALL,

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
-from orderhub_chassis.clock import ManualClock
-
 from oidcc.browser import PLAIN, Browser
 from oidcc.conditions import server
 from oidcc.party import Party
 from oidcc.person import Person
 from oidcc.receiver import Receiver
+from orderhub_chassis.clock import ManualClock
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 SCOPES: Final = ["openid", "profile", "email", "address", "phone", "offline_access"]

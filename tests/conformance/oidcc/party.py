@@ -13,7 +13,6 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc.jwk import ECKey
-
 from oidcc.browser import query
 from oidcc.replies import Reply, read
 

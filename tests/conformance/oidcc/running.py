@@ -14,6 +14,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from oidcc.op import Provider
+from oidcc.person import Person
+from oidcc.receiver import listening
 from orderhub.ports import free_port
 from orderhub_auth.app import build as build_auth
 from orderhub_auth.settings import Settings as AuthSettings
@@ -26,10 +29,6 @@ from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_gateway.app import build as build_gateway
 from orderhub_gateway.settings import Settings as GatewaySettings
-
-from oidcc.op import Provider
-from oidcc.person import Person
-from oidcc.receiver import listening
 
 NOBODY: Final = "127.0.0.1:9"
 PASSWORD: Final = "a password for tests"

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import jwt
 from authlib.oidc.core import CodeIDToken
-
 from oidcc.conditions import answers
 from oidcc.replies import Reply
 
