@@ -80,14 +80,17 @@ class SigningIn:
     async def _second_step(self, row: Interaction, code: str, browser: Browser) -> SignedIn:
         """What a wrong code leaves behind is committed before it is raised."""
         user = await queries.user_by_id(self.db, row.user_id) if row.user_id else None
-        worn_out = row.misses >= MISSES
-        if user is None or worn_out or tokens.hash_of(user.password_hash) != row.password_digest:
+        if user is None or tokens.hash_of(user.password_hash) != row.password_digest:
             raise ForeignInteraction
 
         async def work(tx: Transaction) -> Failure | None:
+            # Locked, so that guesses at the same time are counted one by one.
+            now = await store.load_interaction(tx, row.secret_hash)
+            if now is None or now.misses >= MISSES:
+                return ForeignInteraction()
             refused = await self.factors.check(tx, user, code)
             if refused is not None:
-                await store.save_interaction(tx, replace(row, misses=row.misses + 1))
+                await store.save_interaction(tx, replace(now, misses=now.misses + 1))
             return refused
 
         if refused := await self.db.run(work):
@@ -116,6 +119,7 @@ class SigningIn:
             if user.password_hash != found.password_hash:
                 raise WrongCredentials
             model.check_can_issue(user, now=how.at)
+            model.check_factors(user, amr)
             await self._log_in(tx, user.id, how, cookie, browser)
             moved = replace(row, cookie_hash=tokens.hash_of(cookie), user_id=None, password_digest=None)
             await store.save_interaction(tx, moved)
