@@ -22,6 +22,8 @@ from orderhub_chassis.errors import Forbidden, Unauthenticated
 AUDIENCE: Final = "orderhub-internal"
 LIFETIME: Final = timedelta(seconds=60)
 CACHE = 20_000
+UNVERIFIED: Final = "unverified"
+"""Stands among the roles of a user whose e-mail address has yet to be proved, where auth demands that; it allows nothing."""
 
 
 # Tuples, since they are made, hashed and compared several times for each request, at a third of a dataclass' cost.

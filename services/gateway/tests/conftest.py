@@ -105,6 +105,12 @@ def oidc_issuers() -> tuple[Any, ...]:
     return ()
 
 
+@pytest.fixture
+def auth_over() -> dict[str, Any]:
+    """Settings of auth in `whole`; a module that wants others defines its own."""
+    return {}
+
+
 class Api:
     """A client of a running gateway. `as_(role)` gives headers of a user of that role."""
 
@@ -267,7 +273,7 @@ async def api(open_gateway: Any) -> Api:
 
 @pytest.fixture
 async def whole(
-    make_settings: Any, make_database: Any, redis_url: str, oidc_issuers: Any
+    make_settings: Any, make_database: Any, redis_url: str, oidc_issuers: Any, auth_over: dict[str, Any]
 ) -> AsyncIterator[Api]:
     """Everything: all services, the provider's simulator, the gateway."""
     around = Surroundings(hints=Hints())
@@ -284,7 +290,7 @@ async def whole(
 
         simulator = await stack.enter_async_context(_simulator(make_database, around))
         cheap = {"key_encryption_key": "k" * 40, "argon2_memory_kib": 8, "argon2_passes": 1, **PATIENT}
-        await start("auth", **cheap)
+        await start("auth", **cheap, **auth_over)
         await start("inventory")
         stripe = {"stripe_api_key": "sk_test_0123456789", "stripe_webhook_secret": WEBHOOK_SECRET}
         stripe |= {"stripe_url": "http://127.0.0.1:9"}

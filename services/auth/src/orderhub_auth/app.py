@@ -101,7 +101,13 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
     async with open_chassis("auth", settings, around, package="orderhub_auth") as chassis:
         keys = _rotation(chassis.db, settings)
         await _first_keys(keys)
-        issuer = Issuer(keys.ring, settings.public_url, settings.audience, settings.access_lifetime)
+        issuer = Issuer(
+            keys.ring,
+            settings.public_url,
+            settings.audience,
+            settings.access_lifetime,
+            settings.require_verified_email,
+        )
         with closing(_passwords(settings)) as passwords:
             issuing = Issuing(chassis.db, issuer, settings.refresh_lifetime, settings.refresh_grace)
             guard = Guard(chassis.db, passwords, _policies(settings))

@@ -65,6 +65,10 @@ class Settings(ServiceSettings):
     wrong_passwords_per_address: int = Field(
         50, ge=1, description="Wrong passwords from one address, for any account, before it has to wait."
     )
+    require_verified_email: bool = Field(
+        False,
+        description="Whether a user orders only with a proved e-mail address; it may log in without one.",
+    )
     mailbox: Path | None = Field(
         None,
         description="Folder for mails with reset and verification codes, for demos: `orderhub up` sets it where all parts"

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from orderhub_chassis.calls import UNVERIFIED
+
 from orderhub_auth.keyring import KeyRing
 from orderhub_auth.keys import ES256
 from orderhub_auth.model import API, Authentication, Use, User
@@ -32,6 +34,7 @@ class Issuer:
     issuer: str
     audience: str
     lifetime: timedelta
+    require_verified: bool = False
 
     def access_token(
         self, user: User, session_id: UUID, how: Authentication, use: Use, *, jti: UUID, now: datetime
@@ -48,7 +51,7 @@ class Issuer:
             "exp": issued + int(self.lifetime.total_seconds()),
             "client_id": str(use.client_id or OWN_CLIENT),
             "scope": " ".join(use.scopes),
-            "roles": list(user.roles) if API in use.scopes else [],
+            "roles": self._roles(user) if API in use.scopes else [],
             "vendor_id": str(user.vendor_id or "") if API in use.scopes else "",
             "email_verified": user.email_verified,
             "epoch": user.epoch,
@@ -56,6 +59,11 @@ class Issuer:
             "auth_time": int(how.at.timestamp()),
         }
         return self.ring.sign(ES256, claims, typ="at+jwt", now=now)
+
+    def _roles(self, user: User) -> list[str]:
+        """Of who has yet to prove its address, where that is demanded, with a word that says so."""
+        waits = self.require_verified and not user.email_verified
+        return [*user.roles, UNVERIFIED] if waits else list(user.roles)
 
     def client_token(
         self,

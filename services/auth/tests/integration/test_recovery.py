@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
 import pytest
+from joserfc import jws
+from orderhub_auth.app import build
 from orderhub_chassis import messages
 from orderhub_chassis.calls import Call, Caller
-from orderhub_chassis.clock import rfc3339
+from orderhub_chassis.clock import ManualClock, rfc3339
 from orderhub_chassis.errors import Failure, Kind
+from orderhub_chassis.grpc import client
+from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2 as pb
+from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.events.v1 import events_pb2
 
 OLD, NEW, ADA = "a password for tests", "another long password", "ada@example.org"
@@ -199,3 +206,27 @@ async def test_a_disabled_user_gets_no_mail_and_its_codes_open_nothing(auth: Aut
     auth.clock.advance(timedelta(minutes=2))
     await auth("RequestPasswordReset", email=ADA)
     assert len(await auth.mails()) == 2
+
+
+@pytest.mark.parametrize("demanded", [True, False], ids=["demanded", "not demanded"])
+async def test_a_token_says_that_the_address_is_not_proved_until_it_is_where_that_is_demanded(
+    settings: Any, bus_url: str, demanded: bool
+) -> None:
+    strict, clock = settings.model_copy(update={"require_verified_email": demanded}), ManualClock()
+    bus = await asyncpg.connect(bus_url)
+    async with build(strict, Surroundings(clock=clock)) as service:
+        address, tokens = f"127.0.0.1:{service.grpc_port}", service.chassis.tokens
+        async with client.connect(address, tokens, timedelta(seconds=10)) as peer:
+            stub, db = AuthServiceStub(peer.channel), service.chassis.db
+            auth = Auth(SimpleNamespace(peer=peer, stub=stub, clock=clock, db=db), bus)
+            pair = await auth.register()
+            assert roles_of(pair) == ["customer", *["unverified"] * demanded]
+            assert list(pair.user.roles) == ["customer"]
+            await auth("ConfirmEmailVerification", code=await auth.verification_code(pair))
+            refreshed = await auth("Refresh", refresh_token=pair.refresh_token)
+            assert roles_of(refreshed) == ["customer"]
+    await bus.close()
+
+
+def roles_of(pair: pb.TokenPair) -> list[str]:
+    return list(json.loads(jws.extract_compact(pair.access_token.encode()).payload)["roles"])

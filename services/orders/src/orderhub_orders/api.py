@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from orderhub_chassis import idempotency
 from orderhub_chassis.batching import Batcher
-from orderhub_chassis.calls import Caller, InternalTokens, current_call
+from orderhub_chassis.calls import UNVERIFIED, Caller, InternalTokens, current_call
 from orderhub_chassis.cursors import Cursors, page_limit
 from orderhub_chassis.db import Database, Transaction
 from orderhub_chassis.errors import Failure, Unauthenticated, invalid_field, uuid_field
@@ -24,7 +24,7 @@ from orderhub_contracts.orders.v1 import orders_pb2_grpc
 
 from orderhub_orders import commands, engine, metrics, placing, queries, sagas, store
 from orderhub_orders.clients import Inventory
-from orderhub_orders.errors import OrderNotFound, SagaNotFound, WrongSagaState
+from orderhub_orders.errors import EmailNotVerified, OrderNotFound, SagaNotFound, WrongSagaState
 from orderhub_orders.model import Order, Status
 from orderhub_orders.store import Loaded
 from orderhub_orders.waiting import RESTING, Waiters
@@ -86,6 +86,8 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):  # type: ignore[mis
     def _admit(self, item: pb.PlaceOrderItem) -> Asked:
         caller = self._tokens.verify(item.caller_token)
         caller.need("customer")
+        if caller.has(UNVERIFIED):
+            raise EmailNotVerified
         if not item.idempotency_key:
             raise invalid_field(
                 "/idempotency_key", "idempotency.key_required", "an Idempotency-Key is required"

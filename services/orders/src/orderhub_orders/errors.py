@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from orderhub_chassis.errors import Conflict, NotFound, Unprocessable
+from orderhub_chassis.errors import Conflict, Forbidden, NotFound, Unprocessable
+
+
+class EmailNotVerified(Forbidden):
+    """Where auth demands a proved address; a mail and a new access token help."""
+
+    code = "orders.email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "verify your e-mail address first (auth/email/verify), then refresh the access token"
+        )
 
 
 class OrderNotFound(NotFound):

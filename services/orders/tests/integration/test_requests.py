@@ -39,6 +39,13 @@ async def test_a_key_belongs_to_its_principal(world):
     assert mine.order.id != theirs.order.id
 
 
+async def test_who_has_yet_to_prove_its_address_orders_nothing_also_past_the_gateway(world):
+    unproved = Caller("c-3", frozenset({"customer", "unverified"}))
+    refused, placed = await outcomes(world, world.item(caller=unproved), world.item())
+    assert (refused.failure.code, refused.HasField("order")) == ("orders.email_not_verified", False)
+    assert placed.HasField("order"), "the others of its batch are not concerned"
+
+
 async def test_a_refused_request_leaves_its_key_free(world):
     bad = world.item("k", lines=[pb.OrderLineRequest(sku="NO-SUCH", quantity=1)])
     assert await world.service.chassis.db.fetchval("select count(*) from idempotency_keys") == 0
