@@ -87,8 +87,8 @@ async def open_gate(eventually: Any) -> AsyncIterator[Callable[..., Awaitable[Ga
             async def nobody() -> str:
                 raise Unavailable("auth is not here")
 
-            nothing = Revocations(0, monotonic=lambda: 0.0)
-            nothing.confirm(0.0)
+            nothing = Revocations(0)
+            nothing.confirm()
             opening = verifier.opened(settings, clock, own or nobody, readiness, nothing)
             access = await stack.enter_async_context(opening)
             if fetched:

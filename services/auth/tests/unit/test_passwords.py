@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from orderhub_auth.errors import PasswordsBusy
-from orderhub_auth.passwords import Passwords
+from orderhub_auth.passwords import NICE, Passwords
 
 
 @pytest.fixture
@@ -43,3 +47,14 @@ async def test_more_than_the_queue_holds_is_refused_at_once(passwords: Passwords
     assert [type(task.exception()) for task in done] == [PasswordsBusy]
     await asyncio.wait(asked)
     assert [task.exception() for task in asked[:2]] == [None, None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+async def test_hashes_step_back_behind_what_answers_requests() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    with closing(Passwords(memory_kib=8, passes=1)) as passwords:
+        here = priority()
+        in_thread = await asyncio.get_running_loop().run_in_executor(passwords._threads, priority)
+    assert in_thread == min(here + NICE, 19)

@@ -89,6 +89,7 @@ async def build(settings: Settings, around: Surroundings) -> AsyncIterator[Servi
             _keep_time(around.clock, limiter),
             maintenance.watch(),
             feed.run(),
+            feed.count(),
         ):
             await stack.enter_async_context(_beside(work, failed))
         readiness.opened = True

@@ -32,6 +32,7 @@ WHOLE_SECONDS: Final = 30.0
 CHUNK: Final = 500
 """Entries that are decoded at once, in about 10 ms: requests wait meanwhile."""
 PAUSE_SECONDS: Final = 0.1
+TICK_SECONDS: Final = 0.25
 ANSWER_SECONDS: Final = 1.0
 
 
@@ -65,18 +66,23 @@ class Feed:
                 self._note_lost(outages.explain(error).words)
                 await asyncio.sleep(PAUSE_SECONDS)
 
+    async def count(self) -> None:
+        """How old the list is, in time that this loop was awake."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._revocations.grow_older(TICK_SECONDS)
+
     async def _follow(self) -> None:
         """From the beginning, and on for a while. Raises Incomplete, and what Redis' client raises."""
         last, until, block = b"0-0", time.monotonic() + WHOLE_SECONDS, None
         while time.monotonic() < until:
-            asked_at = time.monotonic()
             await self._check_lease()
             found: Any = await self._redis.xread({self._stream: last}, count=CHUNK, block=block)
             entries = found[0][1] if found else []
             self._revocations.add(filter(None, (contract.revocation(fields) for _, fields in entries)))
             last = entries[-1][0] if entries else last
             if len(entries) < CHUNK:
-                self._confirm(asked_at)
+                self._confirm()
                 block = BLOCK_MS
 
     async def _check_lease(self) -> None:
@@ -85,8 +91,8 @@ class Feed:
         if held is None or held.decode() != server:
             raise Incomplete("auth has not written to this Redis what is revoked")
 
-    def _confirm(self, at: float) -> None:
-        self._revocations.confirm(at)
+    def _confirm(self) -> None:
+        self._revocations.confirm()
         if not self._loaded or self._lost:
             self._loaded, self._lost = True, ""
             metrics.REVOCATIONS_KNOWN.set(1)

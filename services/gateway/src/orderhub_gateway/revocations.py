@@ -1,6 +1,6 @@
 """What this gateway knows of access tokens that ended before their time, and how old that knowledge is.
 
-Asked for every request with a token of our own, so it is a look into a dictionary and one at the clock. What happens while
+Asked for every request with a token of our own, so it is a look into a dictionary and one at a number. What happens while
 it cannot be known what was revoked last (Redis away or emptied, auth silent):
 
 | what | then |
@@ -17,8 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from orderhub_chassis.calls import Caller
@@ -28,7 +27,10 @@ from orderhub_gateway import metrics
 from orderhub_gateway.errors import RevocationsUnknown, TokenRevoked
 
 SILENCE: Final = 3.0
-"""Seconds after which a list that was not confirmed counts as unknown: confirmed it is twice a second."""
+"""Seconds after which a list that was not confirmed counts as unknown: confirmed it is twice a second.
+
+They are counted while this process can hear: when its own loop stood still, it has missed nothing that it could have read.
+"""
 FIRST_LIST: Final = 3.0
 """Seconds that a request waits for the first list, right after a start."""
 ADMIN: Final = "/api/v1/admin/"
@@ -51,20 +53,14 @@ def is_critical(method: str, path: str, caller: Caller) -> bool:
 
 
 class Revocations:
-    """`keep` are seconds; with `all_critical` every route counts as critical."""
+    """`keep` are seconds; with `all_critical` every route counts as critical. `age` are seconds since this was all there is;
+    infinite before the first list."""
 
-    def __init__(
-        self,
-        keep: float,
-        *,
-        all_critical: bool = False,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, keep: float, *, all_critical: bool = False) -> None:
         self._keep = 0.0 if all_critical else keep
-        self._monotonic = monotonic
+        self.age = math.inf
         self._marks: dict[str, int] = {}
         self._epochs: dict[str, Revocation] = {}
-        self._confirmed_at = -math.inf
         self._first = asyncio.Event()
 
     def __len__(self) -> int:
@@ -87,15 +83,13 @@ class Revocations:
         self._epochs = {user: one for user, one in self._epochs.items() if one.until > now}
         metrics.REVOCATIONS.set(len(self))
 
-    def confirm(self, at: float) -> None:
-        """Everything that was revoked up to then (`monotonic`) is here."""
-        self._confirmed_at = at
+    def confirm(self) -> None:
+        """Everything that was revoked up to now is here."""
+        self.age = 0.0
         self._first.set()
 
-    @property
-    def age(self) -> float:
-        """Seconds since this was all there is; infinite before the first list."""
-        return self._monotonic() - self._confirmed_at
+    def grow_older(self, seconds: float) -> None:
+        self.age += seconds
 
     async def first_list(self) -> None:
         """Raises RevocationsUnknown where there is none within a few seconds."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from orderhub_chassis.service import Surroundings
 from orderhub_contracts.auth.v1 import auth_pb2
 from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.revocations import Kind, lease_of
+from orderhub_gateway import revocations as known_revocations
 from orderhub_gateway.app import build as build_gateway
 from orderhub_gateway.revocations import SILENCE
 from redis.asyncio import Redis
@@ -291,6 +293,16 @@ async def _end_unseen(tx: Any, session: Session) -> None:
     """As a logout does, and without the hint that would wake this process' publisher."""
     await sessions.revoke_session(tx, UUID(session.claims["sid"]), "logout", now=SystemClock().now())
     tx.hinted.clear()
+
+
+async def test_a_gateway_whose_own_loop_stood_still_closes_nothing(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await home.login(await home.user("operator"))
+    assert await home.is_good(operator)
+    monkeypatch.setattr(known_revocations, "SILENCE", 1.0)
+    time.sleep(1.5)  # noqa: ASYNC251 - this is what stands still
+    assert (await home("GET", "/admin/users", headers=operator.header)).status_code == 200
 
 
 # --- Redis away, restarted, emptied ---

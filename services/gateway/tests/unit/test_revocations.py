@@ -22,17 +22,10 @@ ADMIN = "/api/v1/admin/users"
 END = "/api/v1/auth/sessions/1"
 
 
-class Time:
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-def a_list(time: Time, *, all_critical: bool = False) -> Revocations:
-    made = Revocations(KEEP, all_critical=all_critical, monotonic=time)
-    made.confirm(time.at)
+def a_list(*, all_critical: bool = False, age: float = 0.0) -> Revocations:
+    made = Revocations(KEEP, all_critical=all_critical)
+    made.confirm()
+    made.grow_older(age)
     return made
 
 
@@ -69,36 +62,30 @@ TABLE = [
 
 @pytest.mark.parametrize(("what", "standing"), TABLE, ids=[f"{m}{p}-{c.user_id}" for (m, p, c), _ in TABLE])
 def test_what_is_open_by_the_age_of_the_list(what: tuple[str, str, Caller], standing: str) -> None:
-    time = Time()
-    known = a_list(time)
-    for later, wanted in zip((FRESH, SILENT, OLD), standing, strict=True):
-        time.at = 1000.0 + later
-        assert is_open(known, *what) == (wanted == "y"), later
+    for age, wanted in zip((FRESH, SILENT, OLD), standing, strict=True):
+        assert is_open(a_list(age=age), *what) == (wanted == "y"), age
 
 
 @pytest.mark.parametrize("what", [READ, ORDERED], ids=["read", "order"])
 def test_all_may_be_closed_at_once(what: tuple[str, str, Caller]) -> None:
-    time = Time()
-    known = a_list(time, all_critical=True)
+    known = a_list(all_critical=True)
     assert is_open(known, *what)
-    time.at += SILENT
+    known.grow_older(SILENT)
     assert not is_open(known, *what)
-    known.confirm(time.at)
+    known.confirm()
     assert is_open(known, *what)
 
 
 def test_what_was_revoked_stays_so_however_old_the_list_is() -> None:
-    time = Time()
-    known = a_list(time)
-    known.add([Revocation(Kind.SESSION, "s", 2000)])
-    for later in (FRESH, SILENT, OLD):
-        time.at = 1000.0 + later
+    for age in (FRESH, SILENT, OLD):
+        known = a_list(age=age)
+        known.add([Revocation(Kind.SESSION, "s", 2000)])
         with pytest.raises(TokenRevoked):
             known.check(MARKS, "u", 0)
 
 
 def test_a_revocation_is_forgotten_when_nothing_alive_is_about_it() -> None:
-    known = a_list(Time())
+    known = a_list()
     known.add([Revocation(Kind.API_KEY, "k", 2000), Revocation(Kind.USER, "u", 2000, 3)])
     known.forget(1999.0)
     assert known.has(Kind.API_KEY, "k")
@@ -115,7 +102,7 @@ async def test_who_comes_before_the_first_list_waits_for_it() -> None:
     waiting = asyncio.create_task(known.first_list())
     await asyncio.sleep(0)
     assert not waiting.done()
-    known.confirm(0.0)
+    known.confirm()
     await asyncio.wait_for(waiting, 30)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import timedelta
 
 import pytest
@@ -49,8 +48,8 @@ class Auth:
     def verifier(self) -> Verifier:
         keys = Keys("here", self.jwks, self.clock, Times(pause_after_failure=0))
         own = Own(keys, issuer="here", audience="api")
-        revoked = Revocations(300, monotonic=self.clock.monotonic)
-        revoked.confirm(math.inf)
+        revoked = Revocations(300)
+        revoked.confirm()
         return Verifier(self.clock, {"here": own}, revoked)
 
 
