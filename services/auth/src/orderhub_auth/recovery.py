@@ -24,7 +24,7 @@ from orderhub_auth import errors, model, queries, tokens
 from orderhub_auth.guarding import Guard
 from orderhub_auth.model import Client, Code, Purpose, User
 from orderhub_auth.passwords import Passwords
-from orderhub_auth.store import codes, revocations, sessions, users
+from orderhub_auth.store import codes, guesses, revocations, sessions, users
 
 BETWEEN: Final = timedelta(minutes=1)
 """Between two mails of a kind to one address."""
@@ -44,11 +44,21 @@ class Recovery:
     lifetimes: dict[Purpose, timedelta]
 
     async def request_reset(self, email: str) -> None:
-        """Mails a code where there is such a user; the answer is the same where there is none."""
+        """Mails a code where there is such a user; the answer is the same where there is none.
+
+        A row is written in any case: a transaction that writes nothing commits sooner, and the clock would tell.
+        """
         normal = model.email_or_none(email)
-        user = await queries.user_by_email(self.db, normal) if normal else None
-        if user is not None:
-            await self.db.run(lambda tx: self.mail(tx, user.id, Purpose.PASSWORD_RESET))
+        if normal is None:
+            return
+        user = await queries.user_by_email(self.db, normal)
+
+        async def work(tx: Transaction) -> None:
+            await guesses.note_request(tx, tokens.hash_of(f"reset {normal}"), now=self.db.clock.now())
+            if user is not None:
+                await self.mail(tx, user.id, Purpose.PASSWORD_RESET)
+
+        await self.db.run(work)
 
     async def request_verification(self, user_id: UUID) -> None:
         """Raises UserNotFound."""

@@ -24,6 +24,7 @@ from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.events.v1 import events_pb2
 
 OLD, NEW, ADA = "a password for tests", "another long password", "ada@example.org"
+ROWS = "select key, xmin::text as row from guesses"
 MAILS = (events_pb2.PasswordResetRequested, events_pb2.EmailVerificationRequested)
 
 
@@ -113,6 +114,16 @@ async def test_an_unknown_address_is_answered_alike_and_gets_no_mail(auth: Auth,
     known = await auth("RequestPasswordReset", email=ADA)
     assert await auth("RequestPasswordReset", email=email) == known
     assert [mail.email for mail in await auth.mails()] == [ADA]
+
+
+@pytest.mark.parametrize("email", [ADA, "eve@example.org"], ids=["known", "unknown"])
+async def test_every_request_writes_so_that_no_clock_tells_who_is_there(auth: Auth, email: str) -> None:
+    await auth.register()
+    for _ in range(2):
+        before = {row["key"]: row["row"] for row in await auth.db.fetch(ROWS)}
+        await auth("RequestPasswordReset", email=email)
+        after = {row["key"]: row["row"] for row in await auth.db.fetch(ROWS)}
+        assert len(after.items() - before.items()) == 1
 
 
 async def test_a_minute_has_one_mail_even_for_requests_of_the_same_moment(auth: Auth) -> None:

@@ -18,6 +18,10 @@ update guesses g set failures = s.failures, failed_at = s.failed_at, succeeded_a
 from unnest($1::bytea[], $2::int[], $3::timestamptz[], $4::timestamptz[]) as s (key, failures, failed_at, succeeded_at)
 where g.key = s.key
 """
+NOTE = """
+insert into guesses (key, failures, failed_at) values ($1, 0, $2)
+on conflict (key) do update set failed_at = excluded.failed_at
+"""
 # A day is longer than the longest count is remembered (backoff.py).
 PRUNE = """
 delete from guesses where key in (
@@ -43,6 +47,11 @@ async def save_counts(tx: Transaction, keys: Keys, counts: Counts) -> None:
         SAVE, [getattr(keys, name) for name in NAMES], [one.failures for one in each],
         [one.failed_at for one in each], [one.succeeded_at for one in each],
     )  # fmt: skip
+
+
+async def note_request(tx: Transaction, key: bytes, *, now: datetime) -> None:
+    """That somebody asked for a mail to an address, whether there is such a user or not; it counts as nothing."""
+    await tx.execute(NOTE, key, now)
 
 
 async def prune_guesses(tx: Transaction, *, now: datetime, known_since: datetime, limit: int = 1000) -> int:
