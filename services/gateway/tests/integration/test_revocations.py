@@ -33,6 +33,7 @@ from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 from orderhub_contracts.revocations import Kind, lease_of
 from orderhub_gateway import revocations as known_revocations
 from orderhub_gateway.app import build as build_gateway
+from orderhub_gateway.revocation_feed import Feed
 from orderhub_gateway.revocations import SILENCE
 from redis.asyncio import Redis
 
@@ -258,15 +259,28 @@ async def test_all_tokens_of_a_client_end_together(home: Installation, eventuall
 
 
 async def test_a_gateway_that_starts_knows_what_was_revoked_before(
-    home: Installation, eventually: Any
+    home: Installation, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    goes_on, read = asyncio.Event(), Feed.run
+
+    async def later(feed: Feed) -> None:
+        await goes_on.wait()
+        await read(feed)
+
     email = await home.user()
     laptop, phone = await home.login(email), await home.login(email)
     await logout(home, laptop, phone)
     await eventually(lambda: home.is_revoked(phone), within=WITHIN)
-    # Asked at once: what comes before its first list waits for it.
+    monkeypatch.setattr(Feed, "run", later)
+    monkeypatch.setattr(known_revocations, "FIRST_LIST", 30.0)
     home.gateways = [await home.open_gateway()]
-    assert await home.is_revoked(phone)
+    report = await home.gateways[0].get("/readyz")
+    assert (report.status_code, "revocations" in report.json()["reasons"]) == (503, True)
+    early = asyncio.create_task(home.told(phone))
+    assert (await home("GET", "/auth/me")).json()["code"] != "auth.revocation_unknown"
+    assert not early.done(), "what comes before the first list waits for it"
+    goes_on.set()
+    assert await early == [(401, "auth.token_revoked")]
     assert await home.is_good(laptop)
 
 
