@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from orderhub_auth.app import build
+from orderhub_auth.backoff import Keys
 from orderhub_auth.errors import PasswordsBusy
 from orderhub_auth.passwords import Passwords
 from orderhub_auth.settings import Settings
+from orderhub_auth.store import guesses
 from orderhub_chassis.calls import Call, Caller
 from orderhub_chassis.clock import ManualClock
 from orderhub_chassis.errors import Failure, Kind
@@ -26,6 +28,8 @@ from orderhub_contracts.auth.v1.auth_pb2_grpc import AuthServiceStub
 ADA, EVE, PASSWORD, WRONG = "ada@example.org", "eve@example.org", "a password for tests", "a wrong password"
 HOME, CAFE, ATTACKER = "198.51.100.1", "198.51.100.2", "203.0.113.7"
 HELD = "auth.guessed_too_often"
+CLEAN = "delete from guesses where key in (select key from guesses for update skip locked)"
+"""What the clean-up does with rows that say nothing, if nobody holds them."""
 
 
 class Replicas:
@@ -199,3 +203,19 @@ async def test_nobody_reads_from_the_counts_who_logged_in_from_where(replicas: R
     rows = await replicas.db.fetch("select g::text from guesses g")
     assert len(rows) == 3
     assert not any(text in str(row) for row in rows for text in ("ada", ATTACKER))
+
+
+async def test_counts_that_are_looked_at_are_not_cleaned_away_meanwhile(replicas: Replicas) -> None:
+    """Forgiven counts say nothing and may go; between making sure that they are there and reading them they did."""
+    keys = Keys.of(ADA, HOME)
+    await replicas.db.run(lambda tx: guesses.load_counts(tx, keys))
+
+    async def work(tx: Any) -> Any:
+        async def cleaned_before(query: str, *given: Any) -> Any:
+            await replicas.db.execute(CLEAN)
+            return await fetch(query, *given)
+
+        fetch, tx.fetch = tx.fetch, cleaned_before
+        return await guesses.load_counts(tx, keys)
+
+    await replicas.db.run(work)

@@ -9,8 +9,10 @@ from orderhub_chassis.db import Transaction
 
 from orderhub_auth.backoff import Count, Counts, Keys
 
+# A row that is there is written as it is: locked from then on, or the clean-up might take it before it is read.
 TOUCH = """
-insert into guesses (key, failures) select key, 0 from unnest($1::bytea[]) as key order by key on conflict do nothing
+insert into guesses (key, failures) select key, 0 from unnest($1::bytea[]) as key order by key
+on conflict (key) do update set failures = guesses.failures
 """
 LOAD = "select * from guesses where key = any ($1::bytea[]) order by key for update"
 SAVE = """
