@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import Any, Final
 
-CLIENTS: Final = 40
+CLIENTS: Final = 100
 AT_ONCE: Final = 20
 """Logins that begin together."""
+IDLE_SECONDS: Final = 5.0
 BETWEEN_SECONDS: Final = 0.005
 """Between two requests whose latency is looked at: they say what a client sees, and are no load."""
 
@@ -108,11 +109,10 @@ async def logins(host: str, port: int, product: str, rounds: int) -> dict[str, f
             sent = (post("/api/v1/auth/login", user) for user in users)
             await asyncio.gather(*(_once(n, host, port, one, 200) for n, one in enumerate(sent)))
 
+    idle = await _probe(host, port, request, lambda: asyncio.sleep(IDLE_SECONDS))
     began = time.perf_counter()
-    await storm()
-    length = time.perf_counter() - began
-    idle = await _probe(host, port, request, lambda: asyncio.sleep(length))
     busy = await _probe(host, port, request, storm)
+    length = time.perf_counter() - began
     return {
         "login_idle_p99_ms": 1000 * _p99(idle), "login_busy_p99_ms": 1000 * _p99(busy),
         "login_ratio": _p99(busy) / _p99(idle), "login_ms": 1000 * length / rounds / AT_ONCE,
