@@ -25,6 +25,7 @@ from orderhub_gateway.readiness import GatedReadiness
 from orderhub_gateway.responses import Headers
 from orderhub_gateway.schemas.common import Input, Page
 from orderhub_gateway.settings import Settings
+from orderhub_gateway.turns import Turns
 from orderhub_gateway.verifier import Verifier
 from orderhub_gateway.waits import Waits
 
@@ -64,6 +65,7 @@ class Parts:
         readiness.when_draining(self.waits.end)
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         rate, burst = settings.login_rate_per_account, settings.login_burst_per_account
+        self.passwords = Turns(settings.passwords_at_once, settings.passwords_waiting)
         self.login_policy = Policy("login", rate, burst, essential=True)
 
 

@@ -41,7 +41,8 @@ async def register(request: HttpRequest, data: JSONBody[Register]) -> Response[N
     """
     auth = peers_of(request).auth
     message = pb.RegisterRequest(email=data.email, password=data.password, name=data.name)
-    await auth(auth.stub.Register, message)
+    async with parts_of(request).passwords:
+        await auth(auth.stub.Register, message)
     return Raw(202, b"", [])
 
 
@@ -55,7 +56,8 @@ async def login(request: HttpRequest, data: JSONBody[Login]) -> Response[TokenPa
     await limit_account(request, data.email)
     auth = peers_of(request).auth
     message = pb.LoginRequest(email=data.email, password=data.password, client=client_of(request))
-    pair = await auth(auth.stub.Login, message)
+    async with parts_of(request).passwords:
+        pair = await auth(auth.stub.Login, message)
     return Json(convert.token_pair(pair), 200, [NO_STORE])
 
 
@@ -111,7 +113,8 @@ async def change_password(request: HttpRequest, data: JSONBody[ChangePassword]) 
     await limit_account(request, context_of(request).call.caller.user_id)
     auth = peers_of(request).auth
     message = pb.ChangePasswordRequest(current_password=data.current_password, new_password=data.new_password)
-    await auth(auth.stub.ChangePassword, message)
+    async with parts_of(request).passwords:
+        await auth(auth.stub.ChangePassword, message)
     return Raw(204, b"", [])
 
 
@@ -136,7 +139,8 @@ async def confirm_password_reset(request: HttpRequest, data: JSONBody[ConfirmRes
     message = pb.ConfirmPasswordResetRequest(
         code=data.code, new_password=data.new_password, client=client_of(request)
     )
-    await auth(auth.stub.ConfirmPasswordReset, message)
+    async with parts_of(request).passwords:
+        await auth(auth.stub.ConfirmPasswordReset, message)
     return Raw(204, b"", [])
 
 

@@ -77,7 +77,8 @@ async def login(request: HttpRequest) -> Response[Any]:
             interaction=given.get("interaction", ""), email=email, password=given.get("password", ""),
             code=given.get("code", ""), browser=_browser(request),
         )  # fmt: skip
-        turn: pb.Turn = await oidc(oidc.stub.SignIn, message, call=as_gateway())
+        async with parts_of(request).passwords:
+            turn: pb.Turn = await oidc(oidc.stub.SignIn, message, call=as_gateway())
         return turn
 
     return await _shown(request, ask)
