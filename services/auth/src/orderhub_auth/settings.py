@@ -104,7 +104,7 @@ class Settings(ServiceSettings):
     )
     argon2_passes: int = Field(2, ge=1, description="Passes of one password hash.")
     password_threads: int = Field(
-        0, ge=0, le=64, description="Password hashes computed at once; 0 means one per core."
+        0, ge=0, le=64, description="Password hashes computed at once; 0 means one less than there are cores."
     )
     password_queue: int = Field(
         100, ge=1, description="Password hashes that may wait; more logins than that are told to come later."

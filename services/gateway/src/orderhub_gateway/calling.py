@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -65,7 +66,7 @@ class Parts:
         readiness.when_draining(self.waits.end)
         self.cursors = Cursors(settings.cursor_key.get_secret_value().encode())
         rate, burst = settings.login_rate_per_account, settings.login_burst_per_account
-        self.passwords = Turns(settings.passwords_at_once, settings.passwords_waiting)
+        self.passwords = Turns(settings.passwords_at_once or os.cpu_count() or 1, settings.passwords_waiting)
         self.login_policy = Policy("login", rate, burst, essential=True)
 
 

@@ -139,7 +139,9 @@ class Settings(CommonSettings):
         5000, ge=1, description="Most requests at once that wait for an order to settle; others do not wait."
     )
     passwords_at_once: int = Field(
-        4, ge=1, description="Requests with a password that are under way at once; others wait their turn."
+        0,
+        ge=0,
+        description="Requests with a password that are under way at once, others wait their turn; 0 means one per core.",
     )
     passwords_waiting: int = Field(
         500, ge=0, description="Requests with a password that may wait; what comes on top is answered 503."
